@@ -1,0 +1,317 @@
+"""Every setting of the laboratory: frozen, typed, unknown keys refused. Built once, at the edge.
+
+A field either changes a result, and then it is part of a cell's key, or it lives in `RunSettings`
+(how a cell is run: device, workers, shards), which never is.
+"""
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
+Format = Literal["cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet"]
+Terms = tuple[dict[str, tuple[str, ...]], ...]
+
+# The six objectives (paper section 3.3; facts: "the objective"). V video, S subtitle, F frame, C caption.
+OBJECTIVES: dict[str, Terms] = {
+    "subtitle": ({"video": ("subtitle",)},),
+    "caption": ({"video": ("caption",)},),
+    "a": ({"video": ("subtitle",)}, {"frame": ("caption",)}),
+    "b": ({"video": ("subtitle",)}, {"video": ("caption",)}),
+    "c": ({"video": ("subtitle",)}, {"video": ("caption",)}, {"frame": ("caption",)}),
+    "joint": ({"video": ("subtitle", "caption")},),
+    "d": ({"video": ("subtitle", "caption")}, {"frame": ("caption",)}),
+}
+
+
+class Settings(BaseModel):
+    """Frozen settings; a key that no field has is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorldSettings(Settings):
+    """One part of the miniature world: a corpus of generated files in a public format."""
+
+    part: Part
+    clips: dict[Literal["train", "val", "test"], int]  # per split, twins included
+    seed: int = 0
+    pixels: int = 64  # side of the rendered frame; the encoder's loss of colour is small from 64 up
+    frames: int = 16  # per clip
+    fps: float = 8.0
+    twins: float = Field(0.5, ge=0, le=1)  # share of the test scenes that also appear run backwards
+    misaligned: float = Field(0.4, ge=0, le=1)  # narrated: share of subtitles that belong to another clip
+
+
+class CorpusSettings(Settings):
+    """One corpus: its public format, where it lies, how it is split."""
+
+    format: Format
+    root: str | None = None  # folder with annotations and media, as distributed
+    world: WorldSettings | None = None  # or: generated
+    protocol: str | None = None  # msrvtt: "9k" (default), "7k", "full"
+    holdout: int = 0  # sets without a val split: this many train clips become val
+    holdout_seed: int = 0
+    max_bad: float = Field(0.05, ge=0, le=1)  # share of clips missing or unreadable above which reading stops
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.root is None) == (self.world is None):
+            raise ValueError("give either `root` (a folder) or `world` (a generated part)")
+        return self
+
+
+class FramesSettings(Settings):
+    """The frame cache: every frame of every clip, resized, uint8."""
+
+    size: int = 224  # side in pixels
+    resize: Literal["squash", "crop"] = "squash"
+    fps: float | None = None  # keep at most this rate; null keeps every frame
+
+
+class ModelSettings(Settings):
+    """The video encoder (paper section 3.2)."""
+
+    pooling: Literal["mean", "proxies", "full"] = "proxies"
+    num_proxies: int = Field(4, ge=1)  # M; proxies only
+    num_frames: int = Field(12, ge=1)  # N, slots of the temporal embedding
+    temporal: bool | None = None  # temporal embedding; null: on for proxies and full, off for mean
+    proxy_std: float = 1.0  # new proxies start from a normal of this width
+    temporal_std: float = 0.0  # zero: starts as zeros
+
+
+class OptimSettings(Settings):
+    """AdamW with warm-up and cosine to zero (paper section 4.1)."""
+
+    steps: int | None = None
+    epochs: float | None = None  # passes over the clips; exactly one of steps and epochs
+    batch_size: int = 128  # global
+    lr: float = 1e-6
+    weight_decay: float = 0.2
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup: float = 0.01  # share of all steps
+    grad_norm: float | None = 1.0  # clip the gradient to this norm
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    decay_all: bool = False  # the authors' code decayed layer norms, proxies and temporal embeddings too
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of `steps` and `epochs`")
+        return self
+
+
+class TinyClip(Settings):
+    """Shape of a CLIP that is trained from nothing (small world)."""
+
+    image_size: int = 24
+    patch_size: int = 8
+    vision_width: int = 64
+    vision_layers: int = 3
+    text_width: int = 64
+    text_layers: int = 2
+    heads: int = 4
+    dim: int = 64
+    max_tokens: int = 77
+    vocab_size: int = 1000  # at most; byte-pair pieces
+
+
+class ClipSettings(Settings):
+    """Where everything starts: a CLIP folder or hub id, or a small CLIP trained here."""
+
+    source: str | None = None
+    shape: TinyClip | None = None
+    corpus: str | None = None  # image-text corpus the small CLIP learns from
+    optim: OptimSettings | None = None
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        made = (self.shape, self.corpus, self.optim)
+        if (self.source is None) == any(part is None for part in made):
+            raise ValueError("give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
+        return self
+
+
+class TinyCaptioner(Settings):
+    """Shape of a captioner that is trained from nothing (small world)."""
+
+    image_size: int = 24
+    patch_size: int = 4
+    width: int = 64
+    vision_layers: int = 2
+    text_layers: int = 2
+    heads: int = 4
+    vocab_size: int = 500
+
+
+class CaptionerSettings(Settings):
+    """An image-to-text model: folder or hub id, or a small one trained here."""
+
+    source: str | None = None
+    shape: TinyCaptioner | None = None
+    corpus: str | None = None  # image-caption corpus
+    optim: OptimSettings | None = None
+    seed: int = 0
+
+
+class CaptionsSettings(Settings):
+    """One caption for the middle frame of every clip (paper section 3.3)."""
+
+    max_tokens: int = 20
+    num_beams: int = 1
+
+
+class GapSettings(Settings):
+    """Language domain gap: K-means on text features, NMI against the source (paper section 3.1)."""
+
+    sentences: int = 1000  # per source
+    clusters: int = 2
+    starts: int = 10
+    repeats: int = 10  # seeded repetitions, for the interval
+
+
+class PretrainSettings(Settings):
+    """Post-pretraining on a corpus role."""
+
+    corpus: str = "large"  # a role of the experiment
+    objective: str | Terms = "d"  # a name of OBJECTIVES or its terms
+    optim: OptimSettings
+    max_tokens: int = 70
+    validate_every: int | None = None  # steps between zero-shot validations on val
+    validate_on: str = "msrvtt"
+
+    @property
+    def terms(self) -> Terms:
+        """The objective as terms."""
+        return OBJECTIVES[self.objective] if isinstance(self.objective, str) else self.objective
+
+    @model_validator(mode="after")
+    def _known_objective(self) -> Self:
+        if isinstance(self.objective, str) and self.objective not in OBJECTIVES:
+            raise ValueError(f"objective {self.objective!r} is none of {', '.join(OBJECTIVES)}")
+        roles = {"video", "frame", "subtitle", "caption"}
+        named = {r for term in self.terms for a, bs in term.items() for r in (a, *bs)}
+        if not named <= roles:
+            raise ValueError(f"objective names {sorted(named - roles)}; roles are {sorted(roles)}")
+        return self
+
+
+class FinetuneSettings(Settings):
+    """Fine-tuning on one downstream set."""
+
+    optim: OptimSettings
+    num_frames: int = 12
+    max_tokens: int = 50
+    validations: int = 4  # validations along training; the best on val is kept
+
+
+class RoleSettings(Settings):
+    """What a corpus role of the studies means at this scale."""
+
+    corpus: str
+    clips: int | None = None  # a nested random subset; null takes all
+    subset_seed: int = 0
+
+
+class RunSettings(Settings):
+    """How cells are run; never part of a key."""
+
+    device: str = "cpu"
+    workers: int = 0  # decoding processes of a training job
+    threads: int = 1  # cores of a job
+    gpus: int = 0
+    memory_mb: int = 2000
+    shards: int = 1  # captioning jobs that run side by side
+    cache: bool = True  # decode each corpus once into a frame cache
+    pack: bool = True  # evaluations and fine-tunings of one checkpoint share a process
+    minutes: int = 30  # longest job
+
+
+class Experiment(Settings):
+    """One experiment file."""
+
+    name: str
+    results: str = "results"
+    studies: str = "experiments/studies.yaml"
+    seeds: tuple[int, ...] = (0,)
+    corpora: dict[str, CorpusSettings]
+    roles: dict[str, RoleSettings]
+    downstream: tuple[str, ...]  # the corpora that are downstream sets
+    frames: FramesSettings
+    clip: ClipSettings
+    captioner: CaptionerSettings
+    captions: CaptionsSettings = CaptionsSettings()
+    gap: GapSettings = GapSettings()
+    gap_sources: dict[str, str]  # name -> corpus, or "captions of <corpus>"
+    model: ModelSettings = ModelSettings()
+    pretrain: PretrainSettings
+    finetune: FinetuneSettings
+    finetune_sets: dict[str, dict[str, Any]] = {}  # what differs on one downstream set
+    tracking: str | None = None  # MLflow URI; null: sqlite in the results folder
+    run: RunSettings = RunSettings()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def build(model: type[Model], data: Any, where: str) -> Model:
+    """`data` as `model`; a ValueError names `where`, the key and, for an unknown key, the nearest right one."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(model, problem, where) for problem in error.errors()]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
+    keys = [str(part) for part in problem["loc"]]
+    key = ".".join(keys)
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {key or 'settings'}: {problem['msg'].removeprefix('Value error, ')}"
+    fields = _fields_at(model, keys[:-1])
+    near = difflib.get_close_matches(keys[-1], fields, n=1, cutoff=0.5)
+    return f"{where}: unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}")
+
+
+def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:
+    schema: Any = model.model_json_schema()
+    definitions, node = schema.get("$defs", {}), schema
+    for key in keys:
+        node = node.get("properties", {}).get(key) or node.get("additionalProperties") or {}
+        options = [node, *node.get("anyOf", [])]
+        reference = next((option["$ref"] for option in options if "$ref" in option), None)
+        node = definitions[reference.split("/")[-1]] if reference else node
+    return list(node.get("properties", {}))
+
+
+def merge(base: Any, change: Any) -> Any:
+    """`change` over `base`: mappings merge key by key, everything else (lists, scalars, null) replaces."""
+    if isinstance(base, dict) and isinstance(change, dict):
+        return {**base, **{key: merge(base.get(key), value) for key, value in change.items()}}
+    return change
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The YAML file as plain data; ValueError names the file."""
+    try:
+        return yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+
+
+def canonical(data: Any) -> str:
+    """Canonical JSON: sorted keys, no white space."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(data: Any) -> str:
+    """First 12 hex digits of SHA-256 over canonical JSON."""
+    return hashlib.sha256(canonical(data).encode()).hexdigest()[:12]
