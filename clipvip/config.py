@@ -8,7 +8,7 @@ import difflib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -60,7 +60,7 @@ class CorpusSettings(Settings):
     max_bad: float = Field(0.05, ge=0, le=1)  # share of clips missing or unreadable above which reading stops
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def _one_place(self) -> "CorpusSettings":
         if (self.root is None) == (self.world is None):
             raise ValueError("give either `root` (a folder) or `world` (a generated part)")
         return self
@@ -83,6 +83,7 @@ class ModelSettings(Settings):
     temporal: bool | None = None  # temporal embedding; null: on for proxies and full, off for mean
     proxy_std: float = 1.0  # new proxies start from a normal of this width
     temporal_std: float = 0.0  # zero: starts as zeros
+    patch_dropping: float = Field(0.0, ge=0, lt=1)  # share of each frame's patches left out, training only
 
 
 class OptimSettings(Settings):
@@ -100,7 +101,7 @@ class OptimSettings(Settings):
     decay_all: bool = False  # the authors' code decayed layer norms, proxies and temporal embeddings too
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _one_length(self) -> "OptimSettings":
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of `steps` and `epochs`")
         return self
@@ -131,7 +132,7 @@ class ClipSettings(Settings):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _one_origin(self) -> "ClipSettings":
         made = (self.shape, self.corpus, self.optim)
         if (self.source is None) == any(part is None for part in made):
             raise ValueError("give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
@@ -192,7 +193,7 @@ class PretrainSettings(Settings):
         return OBJECTIVES[self.objective] if isinstance(self.objective, str) else self.objective
 
     @model_validator(mode="after")
-    def _known_objective(self) -> Self:
+    def _known_objective(self) -> "PretrainSettings":
         if isinstance(self.objective, str) and self.objective not in OBJECTIVES:
             raise ValueError(f"objective {self.objective!r} is none of {', '.join(OBJECTIVES)}")
         roles = {"video", "frame", "subtitle", "caption"}
@@ -209,6 +210,42 @@ class FinetuneSettings(Settings):
     num_frames: int = 12
     max_tokens: int = 50
     validations: int = 4  # validations along training; the best on val is kept
+
+
+class PretrainCell(Settings):
+    """What one post-pretraining run reads."""
+
+    model: ModelSettings
+    frames: FramesSettings
+    terms: Terms
+    optim: OptimSettings
+    max_tokens: int
+    validate_every: int | None
+    clips: int | None = None  # nested random subset of the corpus
+    subset_seed: int = 0
+    seed: int = 0
+
+
+class FinetuneCell(Settings):
+    """What one fine-tuning run reads."""
+
+    model: ModelSettings | None = None  # set where it starts from a plain CLIP
+    frames: FramesSettings
+    optim: OptimSettings
+    num_frames: int
+    max_tokens: int
+    validations: int
+    seed: int = 0
+
+
+class EvaluateCell(Settings):
+    """What one evaluation reads."""
+
+    model: ModelSettings | None = None  # set where it evaluates a plain CLIP
+    frames: FramesSettings
+    num_frames: int
+    max_tokens: int
+    seed: int = 0  # of new proxies, where a plain CLIP is given some
 
 
 class RoleSettings(Settings):

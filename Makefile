@@ -1,0 +1,43 @@
+# Each target sets up .venv if it is not there, then does its one thing.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export HF_HUB_DISABLE_TELEMETRY := 1
+RESULTS ?= results
+CORES ?= all
+
+.PHONY: setup ablate smoke test bench ui clean
+
+setup: .venv/installed
+
+# torch first and pinned: an open range may bring several GB of GPU packages where none is wanted.
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+ablate: setup
+	snakemake --cores $(CORES) ablate_all
+
+smoke: setup
+	snakemake --cores $(CORES) --configfile experiments/smoke.yaml -- ablate_all
+
+test: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	pytest
+
+bench: setup
+	python -m pytest tests/benchmarks -m slow -s
+
+ui: setup
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \
+	    --backend-store-uri sqlite:///$(RESULTS)/mlflow.db --default-artifact-root $(RESULTS)/mlartifacts
+
+clean:
+	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,33 @@
+# The ablations of CLIP-ViP. `snakemake --cores all ablate_all` fills every table; `ablate_<study>` one.
+if "name" not in config:
+
+    configfile: "experiments/mini.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        f"{HOME}/report.html",
+
+
+rule ablate_all:
+    input:
+        f"{HOME}/report.html",
+
+
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/captions.smk"
+include: "workflow/rules/domain_gap.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/downstream.smk"
+include: "workflow/rules/analysis.smk"
+
+
+onstart:
+    stop_if_data_is_missing()
+
+
+onsuccess:
+    print(stage_times())

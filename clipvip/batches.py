@@ -1,0 +1,154 @@
+"""Batches: which clips, which frames, which text. Each is a function of seed and step alone, so that a
+run can go on at any step as if it had never stopped.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from clipvip import manifest
+from clipvip.config import FramesSettings
+from clipvip.frames import FrameCache
+from clipvip.video import count_frames, middle, read_all, read_frames, resize, sample_indices
+
+Frames = UInt8[np.ndarray, "frames height width 3"]
+Choice = Callable[[int], Int[np.ndarray, " chosen"]]  # number of frames -> indices
+
+
+class Clips:
+    """Frames of the clips of a corpus, by clip id: from its frame cache, or decoded as they are asked for."""
+
+    def __init__(self, corpus: Path, cache: Path | None, frames: FramesSettings) -> None:
+        self._cache = None if cache is None else FrameCache.open(cache)
+        self._frames = frames
+        self._rows = manifest.clips(manifest.read(corpus)).set_index("clip_id")
+        self._root = manifest.media_root(corpus)
+
+    def readable(self, clip_ids: Sequence[str]) -> list[str]:
+        """The ids that can be read; without a cache all are taken to be."""
+        return [i for i in clip_ids if self._cache is None or i in self._cache.position]
+
+    def sample(self, clip_id: str, num_frames: int, rng: np.random.Generator | None) -> Frames:
+        """`num_frames` frames; random within the sampling rule if `rng` is given."""
+        return self._read(clip_id, lambda total: sample_indices(total, num_frames, rng=rng))
+
+    def middle(self, clip_id: str) -> Frames:
+        """The middle frame."""
+        return self._read(clip_id, lambda total: np.array([middle(total)]))
+
+    def _read(self, clip_id: str, choose: Choice) -> Frames:
+        if self._cache is not None:
+            position = self._cache.position[clip_id]
+            return self._cache.read(position, choose(self._cache.count(position)))
+        row = self._rows.loc[clip_id]
+        path, fps = self._root / row["path"], self._frames.fps
+        start, end = _seconds(row["start"]), _seconds(row["end"])
+        if start is None and end is None and fps is None:
+            decoded = read_frames(path, choose(count_frames(path)))
+        else:
+            stretch = read_all(path, start=start, end=end, fps=fps)
+            decoded = stretch[choose(len(stretch))]
+        return resize(decoded, self._frames.size, self._frames.resize)
+
+
+def _seconds(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def open_clips(inputs: dict[str, Path], frames: FramesSettings, prefix: str = "") -> Clips:
+    """The clips of an input corpus; `prefix` as in "validation:"."""
+    return Clips(inputs[f"{prefix}corpus"], inputs.get(f"{prefix}frames"), frames)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step reads. Texts of all roles stand below each other, in the order of `roles`."""
+
+    video: UInt8[Tensor, "batch frames height width 3"]
+    frame: UInt8[Tensor, "batch 1 height width 3"] | None
+    roles: tuple[str, ...]
+    input_ids: Int[Tensor, "texts tokens"]
+    attention_mask: Int[Tensor, "texts tokens"]
+    present: dict[str, Bool[Tensor, " batch"]]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        frame = None if self.frame is None else self.frame.to(device, non_blocking=True)
+        present = {role: rows.to(device) for role, rows in self.present.items()}
+        ids, mask = self.input_ids.to(device), self.attention_mask.to(device)
+        return Batch(self.video.to(device, non_blocking=True), frame, self.roles, ids, mask, present)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches(Dataset[Batch]):
+    """Batch number `step` of a run over `clip_ids`, drawn without repeats within an epoch."""
+
+    clips: Clips
+    clip_ids: list[str]
+    texts: dict[str, dict[str, list[str]]]  # role -> clip id -> its texts, of which one is drawn
+    tokenizer: Any
+    num_frames: int
+    max_tokens: int
+    batch_size: int
+    seed: int
+    with_frame: bool = False
+    _order: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.clip_ids) < 2:
+            raise ValueError(f"training needs at least two clips, found {len(self.clip_ids)}")
+
+    @property
+    def size(self) -> int:
+        """Clips of a batch: the batch size, or all of a smaller corpus."""
+        return min(self.batch_size, len(self.clip_ids))
+
+    def __len__(self) -> int:
+        """Steps of one epoch; what does not fill a batch is left for another epoch."""
+        return len(self.clip_ids) // self.size
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, within = divmod(step, len(self))
+        if epoch not in self._order:
+            self._order.clear()
+            self._order[epoch] = np.random.default_rng([self.seed, epoch]).permutation(len(self.clip_ids))
+        positions = self._order[epoch][within * self.size : (within + 1) * self.size]
+        ids = [self.clip_ids[position] for position in positions]
+        draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
+        video = np.stack([self.clips.sample(i, self.num_frames, rng) for i, rng in zip(ids, draws, strict=True)])
+        frame = np.stack([self.clips.middle(i) for i in ids]) if self.with_frame else None
+        written, present = [], {}
+        for role, texts in self.texts.items():
+            known = [texts.get(i, []) for i in ids]
+            written += [k[rng.integers(len(k))] if k else "" for k, rng in zip(known, draws, strict=True)]
+            present[role] = torch.tensor([bool(k) for k in known])
+        tokens = tokenize(self.tokenizer, written, self.max_tokens)
+        still = None if frame is None else torch.from_numpy(frame)
+        return Batch(torch.from_numpy(video), still, tuple(self.texts), *tokens, present)
+
+
+def tokenize(
+    tokenizer: Any, texts: list[str], max_tokens: int
+) -> tuple[Int[Tensor, "texts tokens"], Int[Tensor, "texts tokens"]]:
+    """Token ids and mask, padded to the longest text, cut at `max_tokens`."""
+    found = tokenizer(texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
+    return found["input_ids"], found["attention_mask"]
+
+
+def stream(batches: Batches, start: int, stop: int, workers: int) -> Iterator[Batch]:
+    """Batches `start` to `stop`, prepared ahead by `workers` processes (0: in this one)."""
+    loader = DataLoader(batches, batch_size=None, sampler=range(start, stop), num_workers=workers)
+    return iter(loader)
+
+
+def texts_by_clip(rows: pd.DataFrame, column: str = "text") -> dict[str, list[str]]:
+    """Clip id -> its texts."""
+    return {str(key): list(group) for key, group in rows.groupby("clip_id", sort=False)[column]}

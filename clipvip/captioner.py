@@ -1,0 +1,265 @@
+"""One caption for the middle frame of every clip (paper section 3.3), in shards and resumable.
+
+The captioner is a transformers image-to-text folder (GIT, BLIP, ...), fetched or trained here, and read by the same
+code in both cases. A clip without a caption has no row: no caption is ever made up.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import UInt8
+from tqdm import tqdm
+
+from clipvip import manifest
+from clipvip.batches import Clips, open_clips, texts_by_clip
+from clipvip.cells import Run
+from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings
+from clipvip.video import VideoError
+
+BATCH = 256  # frames captioned at a time
+PART = 8 * BATCH  # clips that a kill loses at most
+EMPTY = "empty caption"
+OBJECT = ("colour", "shape", "size", "place")  # attributes of the object, which may be out of sight
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """A processor and an image-to-text model."""
+
+    processor: Any
+    model: Any
+
+    @classmethod
+    def load(cls, source: str | Path, device: str = "cpu") -> "Captioner":
+        """From a transformers folder or hub id, in fp32. ValueError if it is none."""
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        try:
+            processor = AutoProcessor.from_pretrained(source)
+            model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"captioner.source: {str(source)!r} is no image-to-text model: {error}") from None
+        return cls(processor, model.eval().to(device))
+
+    def save(self, folder: Path) -> None:
+        """Write the folder that `load` reads."""
+        self.processor.save_pretrained(folder)
+        self.model.save_pretrained(folder)
+
+    @torch.inference_mode()
+    def write(self, images: Sequence[UInt8[np.ndarray, "height width 3"]], settings: CaptionsSettings) -> list[str]:
+        """A caption for each image, white space made single; "" where the model says nothing."""
+        pixels = self.processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
+        tokens = self.model.generate(
+            pixel_values=pixels.to(self.model.device),
+            max_new_tokens=settings.max_tokens,
+            num_beams=settings.num_beams,
+            do_sample=False,
+        )
+        texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
+        return [" ".join(text.split()) for text in texts]
+
+
+# -- the captioner ---------------------------------------------------------------------------------
+
+
+def make(settings: CaptionerSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """A captioner under out/model: fetched from `source`, or trained on inputs["corpus"] (then history.csv too)."""
+    if settings.source is not None:
+        captioner = Captioner.load(settings.source)
+        captioner.save(out / "model")
+        return {"source": settings.source, "parameters": captioner.model.num_parameters()}
+    from clipvip import small_captioner
+
+    processor, model, history = small_captioner.train(settings, inputs, run)
+    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    Captioner(processor, model).save(out / "model")
+    captioner = Captioner.load(out / "model", run.device)  # what is judged is what was written
+    facts = {"steps": history[-1]["step"], "parameters": model.num_parameters(), "vocabulary": len(processor.tokenizer)}
+    return {**facts, "quality": _agreement(captioner, inputs, FramesSettings(size=model.config.vision_config.image_size))}
+
+
+def _agreement(captioner: Captioner, inputs: dict[str, Path], frames: FramesSettings) -> dict[str, float]:
+    """On the val split: share of captions that are one of their image's references, and of their words found there."""
+    texts = texts_by_clip(manifest.read(inputs["corpus"], split="val"))
+    clips = open_clips(inputs, frames)
+    ids = clips.readable(list(texts))
+    equal, found, said = 0, 0, 0
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        written = captioner.write([clips.middle(i)[0] for i in batch], CaptionsSettings())
+        for clip_id, text in zip(batch, written, strict=True):
+            references = [_WORD.findall(known.lower()) for known in texts[clip_id]]
+            words = _WORD.findall(text.lower())
+            equal += words in references
+            found += len([word for word in words if any(word in known for known in references)])
+            said += len(words)
+    shares = {"exact": equal / max(1, len(ids)), "words": found / max(1, said)}
+    return {"clips": len(ids), **{key: round(value, 4) for key, value in shares.items()}}
+
+
+# -- captions --------------------------------------------------------------------------------------
+
+
+def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """captions.parquet of the whole corpus; quality.json where the scenes are known (inputs["world"]).
+
+    Shards that lie finished in run.work (shard-<i>-of-<n>.parquet) are used; what they lack is captioned here.
+    ValueError when more clips are unreadable than the corpus allows.
+    """
+    shards = sorted(run.work.glob("shard-*-of-*.parquet"))
+    done = {clip_id for shard in shards for clip_id in pd.read_parquet(shard, columns=["clip_id"])["clip_id"]}
+    ids = _clip_ids(inputs["corpus"])
+    rest = [clip_id for clip_id in ids if clip_id not in done]
+    parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
+    facts = merge(parts, out)
+    rows = _read(parts)
+    unread = rows.loc[rows["reason"].notna() & (rows["reason"] != EMPTY), "clip_id"]
+    allowed = manifest.max_bad(inputs["corpus"])
+    manifest.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
+    if "world" in inputs:
+        truth = pd.read_parquet(inputs["world"] / "truth.parquet")
+        facts["quality"] = quality(pd.read_parquet(out / "captions.parquet"), truth)
+        (out / "quality.json").write_text(json.dumps(facts["quality"], indent=1) + "\n")
+    return facts
+
+
+def caption_shard(
+    settings: CaptionsSettings, inputs: dict[str, Path], part_file: Path, shard: int, num_shards: int, run: Run
+) -> None:
+    """Caption slice `shard` (0-based) of the corpus cut in `num_shards` into `part_file`; nothing if it is there."""
+    if not 0 <= shard < num_shards:
+        raise ValueError(f"shard {shard} of {num_shards}: shards count from 0 to {num_shards - 1}")
+    if part_file.exists():
+        return
+    ids = _clip_ids(inputs["corpus"])
+    own = ids[len(ids) * shard // num_shards : len(ids) * (shard + 1) // num_shards]
+    parts = _in_parts(settings, inputs, own, run, part_file.stem)
+    _write(_read(parts), part_file)
+    shutil.rmtree(run.work / "parts" / part_file.stem, ignore_errors=True)
+
+
+def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
+    """captions.parquet (clip_id, caption, model; by clip_id) from shards; counts, reasons and speed of one process.
+
+    ValueError if there is not one caption among them.
+    """
+    rows = _read(parts).sort_values("clip_id")
+    written = rows[rows["caption"].notna()]
+    if written.empty:
+        raise ValueError(f"{out}: not one clip of {len(rows)} has a caption: {dict(rows['reason'].value_counts())}")
+    _write(written[["clip_id", "caption", "model"]], out / "captions.parquet")
+    reasons = rows["reason"].dropna().value_counts()
+    return {
+        "clips": len(rows),
+        "captioned": len(written),
+        "missing": len(rows) - len(written),
+        "reasons": {str(reason): int(count) for reason, count in reasons.items()},
+        "clips_per_s": round(len(rows) / max(1e-9, float(rows["seconds"].sum())), 1),
+    }
+
+
+def quality(captions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, Any]:
+    """By attribute: how many captions name it, how many of these are right, and both as shares.
+
+    An attribute of an object that is out of sight in the middle frame cannot be right; `empty` counts such frames
+    and the captions that name no object there.
+    """
+    from clipvip.mini.language import mentions
+    from clipvip.mini.scenes import NAMES
+
+    rows = captions.merge(truth[["clip_id", "middle"]], on="clip_id")
+    said, seen = [mentions(text) for text in rows["caption"]], [json.loads(middle) for middle in rows["middle"]]
+    found: dict[str, Any] = {"captions": len(rows), "attributes": {}}
+    for slot in NAMES:
+        pairs = [(words[slot], facts) for words, facts in zip(said, seen, strict=True) if slot in words]
+        right = sum(word == facts[slot] and (facts["visible"] or slot not in OBJECT) for word, facts in pairs)
+        counts = {"named": len(pairs), "right": right}
+        shares = {"named_share": len(pairs) / max(1, len(rows)), "right_share": right / max(1, len(pairs))}
+        found["attributes"][slot] = {**counts, **{key: round(value, 4) for key, value in shares.items()}}
+    blank = [not set(OBJECT) & set(words) for words, facts in zip(said, seen, strict=True) if not facts["visible"]]
+    found["empty"] = {"clips": len(blank), "right": sum(blank)}
+    return found
+
+
+def _clip_ids(corpus: Path) -> list[str]:
+    return list(manifest.clips(manifest.read(corpus))["clip_id"])
+
+
+def _in_parts(
+    settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str
+) -> list[Path]:
+    """Caption `ids` in parts of PART clips; the files of all parts, those of an earlier, killed run included."""
+    folder = run.work / "parts" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = sorted(folder.glob("*.parquet"))
+    done = set(_read(parts)["clip_id"]) if parts else set()
+    todo = [clip_id for clip_id in ids if clip_id not in done]
+    if not todo:
+        return parts
+    captioner = Captioner.load(inputs["captioner"] / "model", run.device)
+    label = f"{captioner.model.config.model_type}/{inputs['captioner'].name}"
+    clips = open_clips(inputs, settings.frames)
+    bar = tqdm(total=len(ids), initial=len(done), desc=f"captions {name}", unit="clip", disable=None)
+    for start in range(0, len(todo), PART):
+        rows = _caption_part(captioner, clips, todo[start : start + PART], settings, bar)
+        parts.append(folder / f"{len(parts):06d}.parquet")
+        _write(rows.assign(model=label), parts[-1])
+        if bar.disable:
+            done_now = len(done) + min(len(todo), start + PART)
+            speed = len(rows) / float(rows["seconds"].sum())
+            print(f"captions {name}: {done_now}/{len(ids)} clips, {speed:.0f} clips/s", file=sys.stderr, flush=True)
+    bar.close()
+    return parts
+
+
+def _caption_part(
+    captioner: Captioner, clips: Clips, ids: list[str], settings: CaptionsSettings, bar: Any
+) -> pd.DataFrame:
+    """Rows of clip_id, caption or null, reason where null, and the seconds that the clip took."""
+    readable = set(clips.readable(ids))
+    rows = []
+    for start in range(0, len(ids), BATCH):
+        batch, clock = ids[start : start + BATCH], time.perf_counter()
+        images: dict[str, Any] = {}
+        reasons = {clip_id: "not in the frame cache" for clip_id in batch if clip_id not in readable}
+        for clip_id in batch:
+            try:
+                if clip_id in readable:
+                    images[clip_id] = clips.middle(clip_id)[0]
+            except VideoError as error:
+                reasons[clip_id] = error.reason
+        texts = dict(zip(images, captioner.write(list(images.values()), settings), strict=True)) if images else {}
+        share = (time.perf_counter() - clock) / len(batch)
+        for clip_id in batch:
+            text = texts.get(clip_id) or None
+            reason = None if text else reasons.get(clip_id, EMPTY)
+            rows.append({"clip_id": clip_id, "caption": text, "reason": reason, "seconds": share})
+        bar.update(len(batch))
+    return pd.DataFrame(rows).astype({"clip_id": "str", "caption": "str", "reason": "str"})
+
+
+def _read(parts: Sequence[Path]) -> pd.DataFrame:
+    """The rows of all parts; a clip that two of them hold counts once."""
+    if not parts:
+        raise ValueError("no captions to put together: the corpus has no clip")
+    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True).drop_duplicates("clip_id")
+
+
+def _write(rows: pd.DataFrame, path: Path) -> None:
+    """Written beside and renamed, so that a kill leaves no torn file."""
+    beside = path.with_suffix(".tmp")
+    rows.to_parquet(beside, index=False)
+    os.replace(beside, path)

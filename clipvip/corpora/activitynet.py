@@ -1,0 +1,27 @@
+"""ActivityNet Captions: `train.json` and `val_1.json` (the test set of the retrieval protocol).
+
+The sentences of a video are joined to one paragraph, in the order of the file. Ids are kept with their `v_`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from clipvip.config import CorpusSettings
+from clipvip.corpora.annotation import ENDINGS, Clip, Split, field, find, json_file, paragraph, places
+
+SOURCE = "paragraph"
+FOLDERS = ("videos", "Activity_Videos", "", "v1-2/train", "v1-2/val", "v1-3/train_val")
+FILES: dict[Split, str] = {"train": "train.json", "test": "val_1.json"}
+
+
+def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
+    """One clip a video, with its paragraph."""
+    for split, name in FILES.items():
+        path = find(root, name)
+        videos = json_file(path)
+        marked = all(key.startswith("v_") for key in videos)  # an id itself may begin with v_: the file decides
+        for key in videos:
+            bare = key.removeprefix("v_") if marked else key
+            files = [f"{stem}{ending}" for stem in (f"v_{bare}", bare) for ending in ENDINGS]
+            sentences = field(videos[key], "sentences", path, key)
+            yield Clip(f"v_{bare}", split, paragraph(sentences), places(FOLDERS, files))

@@ -1,0 +1,56 @@
+"""A model and clips or texts -> embeddings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from clipvip.batches import Clips, tokenize
+from clipvip.config import ModelSettings
+from clipvip.model import ClipVip
+from clipvip.vision import normalise
+
+
+@torch.inference_mode()
+def embed_clips(
+    model: ClipVip, clips: Clips, clip_ids: Sequence[str], num_frames: int, *, batch_size: int = 64
+) -> Float[Tensor, "clips dim"]:
+    """Embeddings of clips, frames sampled as for evaluation, on the CPU in fp32."""
+    device, found = model.logit_scale.device, []
+    for start in range(0, len(clip_ids), batch_size):
+        frames = [clips.sample(i, num_frames, None) for i in clip_ids[start : start + batch_size]]
+        pixels = normalise(torch.from_numpy(np.stack(frames)).to(device))
+        found.append(model.encode_video(pixels).float().cpu())
+    return torch.cat(found)
+
+
+@torch.inference_mode()
+def embed_texts(
+    model: ClipVip, tokenizer: Any, texts: Sequence[str], max_tokens: int, *, batch_size: int = 256
+) -> Float[Tensor, "texts dim"]:
+    """Embeddings of texts in their order; batched by length so that little is padded."""
+    device = model.logit_scale.device
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    found: list[Tensor] = []
+    for start in range(0, len(order), batch_size):
+        ids, mask = tokenize(tokenizer, [texts[i] for i in order[start : start + batch_size]], max_tokens)
+        found.append(model.encode_text(ids.to(device), mask.to(device)).float().cpu())
+    return torch.cat(found)[torch.tensor(order).argsort()]
+
+
+def load_model(cell: Path, settings: ModelSettings | None, seed: int) -> ClipVip:
+    """The model that a cell made; `settings` where it made a plain CLIP that is still to become a video encoder."""
+    if settings is None:
+        return ClipVip.from_pretrained(cell / "model")
+    return ClipVip.from_pretrained(cell / "model", settings, seed=seed)
+
+
+def load_tokenizer(cell: Path) -> Any:
+    """The tokenizer that a cell keeps beside its model."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(cell / "model")

@@ -1,0 +1,178 @@
+"""Embeddings -> ranks and metrics of a downstream set (paper section 4).
+
+Text-to-video: every text of the split ranks all its videos. Video-to-text: every video ranks all texts,
+its best text counts. Dual softmax (DSL) sees all test queries at once: its figures stand under names of
+their own and are never the headline. Where the world is generated, two more figures are known: `order`
+(own text against the text of the same clip run backwards) and the ceiling of a perfect reader.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from clipvip import manifest
+from clipvip.batches import Clips, open_clips
+from clipvip.cells import Run
+from clipvip.config import EvaluateCell
+from clipvip.embed import embed_clips, embed_texts, load_model, load_tokenizer
+from clipvip.model import ClipVip
+from clipvip.ranks import Ranks, dual_softmax, match_ranks, mean_rank, median_rank, recall, similarity_ranks
+
+RECALLS = (1, 5, 10)
+SHOWN = 6  # queries kept with what was retrieved for them
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a downstream set: its clips, its texts, and which clip each text belongs to."""
+
+    clip_ids: list[str]
+    texts: list[str]
+    owner: Tensor  # Int[texts], index into clip_ids
+
+    def owned(self) -> list[Tensor]:
+        """For each clip the indices of its texts."""
+        order = torch.argsort(self.owner, stable=True)
+        return list(order.split(torch.bincount(self.owner, minlength=len(self.clip_ids)).tolist()))
+
+
+def open_split(corpus: Path, clips: Clips, split: str) -> Split:
+    """A split of a corpus, clips that cannot be read left out. ValueError if it has no clip."""
+    rows = manifest.read(corpus, split=split)
+    clip_ids = clips.readable(list(manifest.clips(rows)["clip_id"]))
+    if not clip_ids:
+        raise ValueError(f"{corpus / 'manifest.parquet'}: no readable clip in split {split!r}")
+    position = {clip_id: i for i, clip_id in enumerate(clip_ids)}
+    rows = rows[rows["clip_id"].isin(position)]
+    return Split(clip_ids, list(rows["text"]), torch.tensor([position[i] for i in rows["clip_id"]]))
+
+
+def both_ways(videos: Float[Tensor, "clips dim"], texts: Float[Tensor, "texts dim"], split: Split) -> dict[str, Ranks]:
+    """Ranks text-to-video and video-to-text."""
+    return {"t2v": match_ranks(texts, videos, split.owner), "v2t": match_ranks(videos, texts, split.owned())}
+
+
+def transductive(
+    videos: Float[Tensor, "clips dim"], texts: Float[Tensor, "texts dim"], split: Split
+) -> dict[str, Ranks]:
+    """The same with dual softmax, each direction with its own normaliser."""
+    similarity = texts @ videos.T
+    return {
+        "t2v_dsl": similarity_ranks(dual_softmax(similarity), split.owner),
+        "v2t_dsl": similarity_ranks(dual_softmax(similarity.T.contiguous()), split.owned()),
+    }
+
+
+def figures(ranks: dict[str, Ranks]) -> dict[str, float]:
+    """Recalls in percent, median and mean rank, by direction."""
+    found: dict[str, float] = {}
+    for direction, each in ranks.items():
+        found |= {f"{direction}/R@{k}": recall(each, k) for k in RECALLS}
+        found |= {f"{direction}/MdR": median_rank(each), f"{direction}/MnR": mean_rank(each)}
+    return found
+
+
+def validation(
+    model: ClipVip, tokenizer: Any, clips: Clips, split: Split, num_frames: int, max_tokens: int
+) -> dict[str, float]:
+    """Text-to-video recalls on a split, for choosing and for curves; never called with a test split."""
+    videos = embed_clips(model, clips, split.clip_ids, num_frames)
+    texts = embed_texts(model, tokenizer, split.texts, max_tokens)
+    return {f"t2v/R@{k}": recall(match_ranks(texts, videos, split.owner), k) for k in RECALLS}
+
+
+def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """Evaluate a model on the test split: metrics.json, ranks.parquet and retrieved.json."""
+    model = load_model(inputs["model"], settings.model, settings.seed).to(torch.device(run.device)).eval()
+    tokenizer = load_tokenizer(inputs["model"])
+    clips = open_clips(inputs, settings.frames)
+    split = open_split(inputs["corpus"], clips, "test")
+    videos = embed_clips(model, clips, split.clip_ids, settings.num_frames)
+    texts = embed_texts(model, tokenizer, split.texts, settings.max_tokens)
+    ranks = both_ways(videos, texts, split) | transductive(videos, texts, split)
+    metrics = figures(ranks)
+    truth = _truth(inputs.get("world"), split)
+    tables = [_rows(direction, each, split, truth) for direction, each in ranks.items()]
+    if truth is not None:
+        order = _order(model, tokenizer, settings, truth, videos, texts, split)
+        tables.append(order)
+        metrics["order"] = 100 * float((2 - order["rank"]).mean())
+        metrics |= _ceiling(truth, split)
+    pd.concat(tables, ignore_index=True).to_parquet(out / "ranks.parquet")
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    (out / "retrieved.json").write_text(json.dumps(_retrieved(videos, texts, split, ranks["t2v"]), indent=1) + "\n")
+    return {"clips": len(split.clip_ids), "texts": len(split.texts), "metrics": metrics}
+
+
+def _truth(world: Path | None, split: Split) -> pd.DataFrame | None:
+    """What the generator knows of the split's clips, in their order."""
+    if world is None:
+        return None
+    return pd.read_parquet(world / "truth.parquet").set_index("clip_id").loc[split.clip_ids]
+
+
+def _rows(direction: str, ranks: Ranks, split: Split, truth: pd.DataFrame | None) -> pd.DataFrame:
+    """Ranks with the clip of each query and its cluster; texts of one scene are not independent."""
+    if direction.startswith("t2v"):
+        owner = split.owner.tolist()
+        clip_ids = [split.clip_ids[i] for i in owner]
+        queries = [f"{clip_id}#{i}" for i, clip_id in enumerate(clip_ids)]
+    else:
+        owner, clip_ids, queries = list(range(len(split.clip_ids))), split.clip_ids, split.clip_ids
+    clusters = clip_ids if truth is None else [truth["cluster"].iloc[i] for i in owner]
+    columns = {"query": queries, "clip_id": clip_ids, "cluster": clusters, "direction": direction}
+    return pd.DataFrame({**columns, "rank": ranks.rank, "best": ranks.best, "worst": ranks.worst})
+
+
+def _order(
+    model: ClipVip,
+    tokenizer: Any,
+    settings: EvaluateCell,
+    truth: pd.DataFrame,
+    videos: Tensor,
+    texts: Tensor,
+    split: Split,
+) -> pd.DataFrame:
+    """Rank 1 where a clip is nearer to its own text than to the same text run backwards, 2 where not, 1.5 in a tie."""
+    known = [i for i, owner in enumerate(split.owner.tolist()) if isinstance(truth["backwards"].iloc[owner], str)]
+    owner = split.owner[known]
+    backwards = [str(truth["backwards"].iloc[i]) for i in owner.tolist()]
+    reverse = embed_texts(model, tokenizer, backwards, settings.max_tokens)
+    margin = ((texts[known] - reverse) * videos[owner]).sum(dim=1)
+    clip_ids = [split.clip_ids[i] for i in owner.tolist()]
+    clusters = [truth["cluster"].iloc[i] for i in owner.tolist()]
+    rank = 1.5 - 0.5 * torch.sign(margin).double()
+    columns = {"query": clip_ids, "clip_id": clip_ids, "cluster": clusters, "direction": "order"}
+    return pd.DataFrame({**columns, "rank": rank, "best": rank, "worst": rank})
+
+
+def _ceiling(truth: pd.DataFrame, split: Split) -> dict[str, float]:
+    """Recalls of a reader who errs in nothing: of several clips that fit a text it guesses one; of several texts that
+    fit a clip it prefers those that say more.
+    """
+    fitting = truth["consistent"].iloc[split.owner.tolist()].astype(float)
+    sharper, equal = truth["sharper_texts"].astype(float), truth["equal_texts"].astype(float)
+    found = {f"ceiling/t2v/R@{k}": 100 * float((k / fitting).clip(upper=1).mean()) for k in RECALLS}
+    return found | {f"ceiling/v2t/R@{k}": 100 * float(((k - sharper) / equal).clip(0, 1).mean()) for k in RECALLS}
+
+
+def _retrieved(videos: Tensor, texts: Tensor, split: Split, ranks: Ranks) -> list[dict[str, Any]]:
+    """What was retrieved for a few queries, spread evenly over the split (not chosen by their rank)."""
+    found = []
+    for query in torch.linspace(0, len(split.texts) - 1, min(SHOWN, len(split.texts))).long().tolist():
+        scores, top = (texts[query] @ videos.T).topk(min(TOP, len(videos)))
+        owner = int(split.owner[query])
+        hits = [
+            {"clip_id": split.clip_ids[i], "score": round(score, 4), "correct": i == owner}
+            for i, score in zip(top.tolist(), scores.tolist(), strict=True)
+        ]
+        own = split.clip_ids[owner]
+        found.append({"query": split.texts[query], "clip_id": own, "rank": float(ranks.rank[query]), "top": hits})
+    return found

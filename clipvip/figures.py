@@ -1,0 +1,167 @@
+"""Figures of the studies, one function a kind, drawn from the files of a study folder; no torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from clipvip import panels
+from clipvip.panels import STYLE, WIDTH, read
+from clipvip.receipts import find, read_plan, results_root
+
+
+def expected_metrics(folder: Path) -> list[str]:
+    """The metrics that the study's expectations name, in their order, each once; NMI left out."""
+    named = [line.rsplit(" on ", 1)[-1].strip() for line in read_plan(folder)["expect"]]
+    return [metric for metric in dict.fromkeys(named) if not metric.startswith("nmi/")]
+
+
+def dot_metrics(folder: Path) -> list[str]:
+    """The metrics a dot figure shows: what the expectations name, then R@5 and order of every set."""
+    columns, wanted = list(read(folder, "summary.csv").columns), expected_metrics(folder)
+    for end in ("t2v/R@5", "order"):
+        wanted += [f"{name}/{end}" for name in read_plan(folder)["downstream"]]
+    return [metric for metric in dict.fromkeys(wanted) if metric in columns]
+
+
+def main_metrics(folder: Path) -> list[str]:
+    """The columns a reader wants first: what the expectations name, then recall and order, set by set."""
+    columns = list(read(folder, "summary.csv").columns)
+    wanted = expected_metrics(folder)
+    sets = read_plan(folder)["downstream"]
+    ends = ["t2v/R@1", "t2v/R@5", "t2v/R@10", "order"]
+    if len(sets) <= 2:  # more would not fit a page
+        ends += ["zero_shot/t2v/R@5", "zero_shot/order"]
+    wanted += [f"{name}/{end}" for name in sets for end in ends]
+    return [metric for metric in dict.fromkeys(wanted) if metric in columns]
+
+
+def curves(folder: Path) -> Figure:
+    """Zero-shot R@5 on val along post-pretraining, a panel a family of variants; below, fine-tuned scores on test."""
+    metric, rows, plan = "val/t2v/R@5", read(folder, "curves.csv"), read_plan(folder)
+    names = list(dict.fromkeys(row["variant"] for row in plan["rows"]))
+    drawn = [name for name in names if name in set(rows["variant"])]
+    families = {name: panels.family(name, names) for name in drawn}
+    groups = list(dict.fromkeys(group for group, _ in families.values())) or [""]
+    kinds = list(dict.fromkeys(kind for _, kind in families.values()))
+    heights = (2.6, 0.9 + 0.2 * len(names))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained")
+        figure.suptitle(plan["title"])
+        upper, lower = panels.parts(figure, heights)
+        axes = upper.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+        for axis, group in zip(axes, groups, strict=True):
+            for name in (name for name in drawn if families[name][0] == group):
+                kind = families[name][1]
+                panels.curve(axis, rows[rows["variant"] == name], metric, kind, kinds.index(kind))
+            axis.set(title=group, xlabel="post-pretraining step", ylim=(0, None))
+            axis.grid(axis="y")
+        axes[0].set_ylabel("zero-shot R@5 on val (%)")
+        if drawn:
+            axes[-1].legend(frameon=False, title="variant")
+        else:
+            axes[0].text(0.5, 0.5, "no validation along training", ha="center", transform=axes[0].transAxes)
+        panels.dot_panels(lower, folder, plan, dot_metrics(folder)[:2])
+        _note(lower)
+    return figure
+
+
+def dots(folder: Path) -> Figure:
+    """Dot and 95 % interval of every variant, a panel a metric, first those of the expectations; baseline as a line."""
+    plan, summary, metrics = read_plan(folder), read(folder, "summary.csv"), dot_metrics(folder)[:4]
+    with rc_context(STYLE):
+        rows = (len(metrics) + 1) // 2
+        figure = Figure(figsize=(WIDTH, 0.6 + rows * (0.7 + 0.24 * len(summary))), layout="constrained")
+        figure.suptitle(plan["title"])
+        for row, part in enumerate(panels.parts(figure, [1.0] * max(rows, 1))):
+            panels.dot_panels(part, folder, plan, metrics[2 * row : 2 * row + 2])
+        _note(part)
+    return figure
+
+
+def bars(folder: Path, ends: Sequence[str] = ("t2v/R@1", "t2v/R@5")) -> Figure:
+    """Bars of the variants side by side for every downstream set, with 95 % intervals and the ceiling as a tick."""
+    plan, summary = read_plan(folder), read(folder, "summary.csv").set_index("variant")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        figure.suptitle(plan["title"])
+        axes = figure.subplots(1, len(ends), squeeze=False)[0]
+        width, sets = 0.8 / len(summary), plan["downstream"]
+        places = np.arange(len(sets))
+        for axis, end in zip(axes, ends, strict=True):
+            for index, (variant, row) in enumerate(summary.iterrows()):
+                at = places + (index - (len(summary) - 1) / 2) * width
+                means = np.array([row.get(f"{name}/{end}", np.nan) for name in sets], dtype=float)
+                spans = np.array([panels.span(row, f"{name}/{end}") for name in sets], dtype=float).T
+                look: dict[str, Any] = {"color": panels.colour(index), "hatch": ("", "///", "...", "xx")[index % 4]}
+                axis.bar(at, means, width, label=str(variant), edgecolor="white", **look)
+                axis.errorbar(at, means, spans, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+            ceilings = np.array([panels.ceiling(summary, f"{name}/{end}") for name in sets], dtype=float)
+            if np.isfinite(ceilings).any():
+                axis.hlines(ceilings, places - 0.42, places + 0.42, color="#666666", ls=":", label="perfect reader")
+            axis.set(title=end.replace("t2v/", "text to video "), ylabel=f"{end.split('/')[-1]} on test (%)")
+            axis.set_xticks(places, sets)
+            axis.set_xlabel("downstream set")
+            axis.grid(axis="y")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def heatmap(folder: Path) -> Figure:
+    """NMI of every language source against every downstream set, with its interval."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH * 0.6, 3.2), layout="constrained")
+        figure.suptitle(read_plan(folder)["title"])
+        panels.heatmap(figure.subplots(), read(folder, "gap.csv"))
+    return figure
+
+
+def projection(folder: Path) -> Figure:
+    """Two principal axes of the text features, a panel a language source, the downstream sets in grey behind."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
+        figure.suptitle(read_plan(folder)["title"])
+        panels.projection(figure, _points(folder))
+    return figure
+
+
+def gap(folder: Path) -> Figure:
+    """The domain-gap study in one figure: `heatmap`, the retrieval that follows, and `projection`."""
+    plan, summary = read_plan(folder), read(folder, "summary.csv")
+    with rc_context(STYLE):
+        heights = (max(2.8, 1.0 + 0.3 * len(summary)), 1.9)
+        figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained")
+        figure.suptitle(plan["title"])
+        upper, lower = panels.parts(figure, heights)
+        left, right = upper.subfigures(1, 2, width_ratios=(3, 4))
+        panels.heatmap(left.subplots(), read(folder, "gap.csv"))
+        panels.dot_panels(right, folder, plan, dot_metrics(folder)[:1])
+        _note(right, lines=2)
+        panels.projection(lower, _points(folder))
+    return figure
+
+
+def save(figure: Figure, folder: Path) -> list[Path]:
+    """Write figure.svg and figure.png into the folder, byte for byte the same for the same figure; their paths."""
+    paths = [folder / "figure.svg", folder / "figure.png"]
+    with rc_context(STYLE):
+        figure.savefig(paths[0], metadata={"Date": None})
+        figure.savefig(paths[1], metadata={"Software": None})
+    return paths
+
+
+def _points(folder: Path) -> pd.DataFrame:
+    """points.csv of the study's domain-gap cell: source, kind ("source" or "downstream"), x, y."""
+    key = read_plan(folder)["gap"]
+    if not key:
+        raise ValueError(f"{folder / 'plan.json'}: the study has no domain-gap cell; set `gap: true` in studies.yaml")
+    return read(find(results_root(folder), key).folder, "points.csv")
+
+
+def _note(part: Any, lines: int = 1) -> None:
+    """What the marks of a dot panel mean."""
+    part.supxlabel(panels.NOTE.format(" " if lines == 1 else "\n"), fontsize=7, color="#444444")

@@ -1,0 +1,231 @@
+"""Jobs: which cells share a process, what each job waits for, and which of them are done.
+
+A workflow engine needs files to compare. For each job there is a marker file, named by the job's cells and
+by the code that makes them. Markers are derived from the receipts at the start of each run, so that
+they hold in any clone that is pointed at the results.
+"""
+
+import importlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from clipvip.cells import Cell, Run, folder, receipt, settings_of, spec_path, state, work_folder, write_spec
+from clipvip.config import CorpusSettings, digest
+from clipvip.source import fingerprint
+from clipvip.studies import Grid, Study
+
+# Where each corpus is to be had (facts and public pages; access to some ended).
+WHERE = {
+    "msrvtt": "MSRVTT_data.json, the 1k-A csv files and MSRVTT_Videos/, as CLIP4Clip releases them",
+    "didemo": "*_data.json and *_list.txt of LocalizingMoments, videos from its download script",
+    "lsmdc": "LSMDC16_annos_*.csv and the clips, on request from the LSMDC organisers",
+    "activitynet": "train.json and val_1.json of ActivityNet Captions, videos on request from ActivityNet",
+    "hdvila": "metafiles/*.jsonl of HD-VILA-100M, its clips cut by XPretrain's scripts, subtitles.jsonl on request",
+    "webvid": "results_2M_train.csv and videos/; withdrawn by its authors in February 2024",
+    "cc12m": "cc12m.tsv of Conceptual 12M and the images behind its links",
+    "coco": "annotations/captions_*2017.json and train2017/, val2017/ of COCO",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that one process makes, in order."""
+
+    rule: str
+    cells: tuple[Cell, ...]
+    shard: tuple[int, int] | None = None  # captioning: shard i of n
+
+    @cached_property
+    def id(self) -> str:
+        """Names the cells and today's code."""
+        made = [[cell.name, cell.lineage] for cell in self.cells]
+        return digest([made, self.shard]) if self.shard else digest(made)
+
+
+class Jobs:
+    """The jobs of a grid under a results root."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.root = Path(grid.experiment.results)
+        self.by_id: dict[str, Job] = {}
+        self._of_cell: dict[str, Job] = {}
+        for job in self._jobs():
+            self.by_id[job.id] = job
+            if job.shard is None:
+                self._of_cell.update({cell.name: job for cell in job.cells})
+
+    def _jobs(self) -> list[Job]:
+        run = self.grid.experiment.run
+        packs: dict[str, list[Cell]] = {}
+        jobs: list[Job] = []
+        for cell in self.grid.cells.values():
+            if run.pack and cell.stage in ("finetune", "evaluate"):
+                packs.setdefault(_start(cell), []).append(cell)
+            else:
+                jobs.append(Job(cell.stage, (cell,)))
+            if cell.stage == "captions" and run.shards > 1:
+                jobs += [Job("caption_shard", (cell,), (i, run.shards)) for i in range(run.shards)]
+        return jobs + [Job("downstream", tuple(cells)) for cells in packs.values()]
+
+    def marker(self, job: Job) -> str:
+        """The file that says the job is done."""
+        return str(self.root / "jobs" / job.rule / job.id)
+
+    def needs(self, job: Job) -> list[str]:
+        """Markers of the jobs that make the inputs."""
+        inputs = [other for cell in job.cells for other in cell.inputs.values()]
+        others = {self._of_cell[cell.name].id for cell in inputs} - {job.id}
+        found = [self.marker(self.by_id[other]) for other in sorted(others)]
+        if job.rule == "captions":
+            shards = (other for other in self.by_id.values() if other.shard and other.cells == job.cells)
+            found += [self.marker(other) for other in shards]
+        return found
+
+    def specs(self, job: Job) -> list[str]:
+        """Spec files of the job's cells."""
+        return [str(spec_path(self.root, cell)) for cell in job.cells]
+
+    def study_markers(self, study: Study) -> list[str]:
+        """What a study's table waits for."""
+        return sorted({self.marker(self._of_cell[cell.name]) for cell in study.cells()})
+
+    def study_folder(self, name: str) -> Path:
+        """Where a study's table and figure lie."""
+        return self.root / self.grid.experiment.name / "studies" / name
+
+    def prepare(self) -> None:
+        """Write specs and study plans where they changed; make markers agree with the receipts."""
+        for cell in self.grid.cells.values():
+            write_spec(self.root, cell)
+        for job in self.by_id.values():
+            self._sync(job)
+        for name, study in self.grid.studies.items():
+            path = self.study_folder(name) / "plan.json"
+            text = json.dumps(self.plan(study), indent=1) + "\n"
+            if not path.exists() or path.read_text() != text:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+
+    def missing(self) -> list[str]:
+        """Folders that corpora or models of the grid should be read from and that are not there, one line each."""
+        found = {}
+        for cell in self.grid.cells.values():
+            own = cell.settings
+            if isinstance(own, CorpusSettings) and own.root is not None and not Path(own.root).is_dir():
+                name = next(key for key, value in self.grid.experiment.corpora.items() if value == cell.settings)
+                found[f"corpora.{name}.root"] = f"{Path(own.root).absolute()} ({WHERE[own.format]})"
+            source = getattr(cell.settings, "source", None)
+            if source is not None and source.startswith((".", "/")) and not Path(source).is_dir():
+                found[f"{cell.stage}.source"] = f"{Path(source).absolute()} (a transformers folder, or give a hub id)"
+        return [f"{key}: no folder {value}" for key, value in found.items()]
+
+    def summary(self) -> str:
+        """How many cells the studies ask for, how many are distinct, how many are made."""
+        cells = self.grid.cells.values()
+        fresh = sum(state(self.root, cell) == "fresh" for cell in cells)
+        studies = self.grid.studies.values()
+        named = [cell.name for study in studies for cell in study.cells()]
+        return (
+            f"experiment {self.grid.experiment.name}: {len(studies)} studies ask for {len(named)} cells, "
+            f"{len(set(named))} distinct; with what they are made from {len(cells)}, of which {fresh} are made"
+        )
+
+    def times(self) -> str:
+        """What each stage took, from the receipts of the grid's cells."""
+        found: dict[str, list[float]] = {}
+        for cell in self.grid.cells.values():
+            made = receipt(self.root, cell.name)
+            if made is not None:
+                found.setdefault(cell.stage, []).append(made["seconds"])
+        lines = [f"{stage:<12}{len(each):>5} cells{sum(each):>9.0f} s" for stage, each in found.items()]
+        return "\n".join(["what each stage took, start-up of processes apart:", *lines])
+
+    def listing(self, study: str | None = None) -> str:
+        """study, variant, seed, role -> cell and its state, one line each. ValueError for an unknown study."""
+        if study is not None and study not in self.grid.studies:
+            raise ValueError(f"no study {study!r}; known: {', '.join(self.grid.studies)}")
+        lines = [self.summary()]
+        for name, each in self.grid.studies.items():
+            if study in (None, name):
+                for row in each.rows:
+                    for role, cell in row.cells.items():
+                        at = f"{name}  {row.variant}  seed {row.seed}  {role}"
+                        lines.append(f"{at:<60} {cell.name:<24} {state(self.root, cell)}")
+        return "\n".join(lines)
+
+    def _sync(self, job: Job) -> None:
+        marker = Path(self.marker(job))
+        fresh = all(state(self.root, cell) == "fresh" for cell in job.cells)
+        if job.shard and not fresh:
+            fresh = shard_file(self.root, job.cells[0], *job.shard).exists()
+            newest = marker.stat().st_mtime if marker.exists() else None
+        else:
+            receipts = [folder(self.root, cell.name) / "receipt.json" for cell in job.cells]
+            newest = max(path.stat().st_mtime for path in receipts) if fresh else None
+        if not fresh:
+            marker.unlink(missing_ok=True)
+        elif not marker.exists():
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+            if newest is not None:
+                os.utime(marker, (newest, newest))
+
+    def plan(self, study: Study) -> dict[str, object]:
+        """What a study's table is made from, as plain data."""
+        rows = [
+            {"variant": row.variant, "seed": row.seed, "cells": {role: cell.key for role, cell in row.cells.items()}}
+            for row in study.rows
+        ]
+        captions = {
+            cell.inputs["corpus"].key: cell.key for cell in self.grid.cells.values() if cell.stage == "captions"
+        }
+        settings = study.settings
+        return {
+            "experiment": self.grid.experiment.name,
+            "study": study.name,
+            "title": settings.title,
+            "claim": settings.claim,
+            "baseline": settings.baseline,
+            "expect": list(settings.expect),
+            "trend": None,
+            "downstream": list(study.downstream),
+            "variants": list(settings.variants),
+            "rows": rows,
+            "gap": study.gap.key if study.gap else None,
+            "captions": captions,
+            "results": str(self.root),
+            "made_by": {name: fingerprint(f"clipvip.{name}") for name in ("tables", "figures", "track", "report")},
+        }
+
+
+def _start(cell: Cell) -> str:
+    """The checkpoint that fine-tunings and evaluations of one pack start from, and how it is read."""
+    own = cell.inputs["model"]
+    if own.stage == "finetune":
+        return _start(own)
+    model = getattr(cell.settings, "model", None)
+    return f"{own.name} {model.model_dump_json() if model else ''}"
+
+
+def run_shard(spec: Path, shard: int, num_shards: int, *, device: str = "cpu") -> Path:
+    """Caption shard `shard` of `num_shards` for the cell of `spec`; the part that the cell will merge."""
+    root, read = spec.parent.parent, json.loads(spec.read_text())
+    if read["stage"] != "captions":
+        raise ValueError(f"{spec}: only the captions stage runs in shards, this is {read['stage']}")
+    work = work_folder(root, spec)
+    work.mkdir(parents=True, exist_ok=True)
+    settings = settings_of("captions", read["settings"], str(spec))
+    inputs = {role: folder(root, name) for role, name in read["inputs"].items()}
+    part = work / f"shard-{shard}-of-{num_shards}.parquet"
+    captioner = importlib.import_module("clipvip.captioner")
+    captioner.caption_shard(settings, inputs, part, shard, num_shards, Run(work=work, device=device))
+    return part
+
+
+def shard_file(root: Path, captions: Cell, shard: int, num_shards: int) -> Path:
+    """Where a captioning shard leaves its part for the cell that merges them."""
+    return work_folder(root, spec_path(root, captions)) / f"shard-{shard}-of-{num_shards}.parquet"

@@ -1,0 +1,119 @@
+"""What a finished cell says of itself as a tracked run: name, params, final metrics, metrics along training.
+
+Plain data, so that the tracker can be any; names are those that MLflow allows.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from clipvip.config import OBJECTIVES
+from clipvip.receipts import Finished
+
+MODEL_ROLES = ("model", "clip")  # the input that a model was made from, and so the parent run
+TITLES = {"clip": "starting CLIP", "pretrain": "post-pretrain", "finetune": "fine-tune", "gap": "language gap"}
+POOLINGS = {"mean": "mean", "full": "full attention"}
+MOST_STEPS = 500  # rows of a long history that are kept, besides those with a validation
+LONGEST = 500  # characters of a param
+
+
+def metric_name(name: str) -> str:
+    """A metric's name in MLflow, which allows no `@`: `t2v/R@5` -> `t2v/R_at_5`; what else it refuses becomes `_`."""
+    return re.sub(r"[^\w/\-. :]", "_", name.replace("@", "_at_"), flags=re.ASCII)
+
+
+def params(cell: Finished, reached: dict[str, Finished]) -> dict[str, str]:
+    """The cell's settings, flat, and those of the models it was made from, prefixed by their stage."""
+    listed = _flat(cell.settings)
+    at: Finished | None = cell
+    while at is not None:
+        if at.stage == "pretrain":
+            prefix = "" if at is cell else "pretrain."
+            listed.setdefault(f"{prefix}clips", str(at.receipt.get("clips", "all")))
+        at = next((reached[at.inputs[role]] for role in MODEL_ROLES if at.inputs.get(role) in reached), None)
+        if at is not None and at.stage in ("pretrain", "finetune"):
+            listed |= {f"{at.stage}.{name}": value for name, value in _flat(at.settings).items()}
+    return listed
+
+
+def title(stage: str, listed: dict[str, str], tags: dict[str, str]) -> str:
+    """A name for people: `post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0`."""
+    parts = [TITLES.get(stage, stage), tags.get("set", ""), tags.get("when", "").replace("_", "-")]
+    if stage in ("pretrain", "finetune", "evaluate"):
+        parts.append(_model(listed))
+        objective = _first(listed, "objective", "pretrain.objective")
+        clips = _first(listed, "clips", "pretrain.clips")
+        if objective:
+            parts += [f"objective {objective}", f"{int(clips):,} clips" if clips.isdigit() else f"{clips} clips"]
+        else:
+            parts.append("no post-pretraining")
+    if tags.get("seed"):
+        parts.append(f"seed {tags['seed']}")
+    return " · ".join(part for part in parts if part)
+
+
+def final_metrics(cell: Finished) -> dict[str, float]:
+    """Numbers at the end: metrics.json of an evaluation, quality of captions, NMI of a language gap, seconds."""
+    found: dict[str, Any] = {"seconds": cell.receipt["seconds"]}
+    for name, prefix in (("metrics.json", ""), ("quality.json", "quality/")):
+        path = cell.folder / name
+        if path.is_file():
+            found |= {prefix + key: value for key, value in json.loads(path.read_text()).items()}
+    path = cell.folder / "nmi.csv"
+    if path.is_file():
+        for row in pd.read_csv(path).groupby(["source", "downstream"], as_index=False)["nmi"].mean().itertuples():
+            found[f"nmi/{row.source}/{row.downstream}"] = row.nmi
+    numbers = {name: value for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}
+    return {metric_name(name): float(value) for name, value in numbers.items()}
+
+
+def step_metrics(cell: Finished) -> Iterator[tuple[int, float, dict[str, float]]]:
+    """Step, share of the training that was over, and the metrics of that step, from history.csv.
+
+    Long histories are thinned to about MOST_STEPS rows; rows with a validation always stay.
+    """
+    path = cell.folder / "history.csv"
+    if not path.is_file():
+        return
+    history = pd.read_csv(path)
+    validated = history.filter(like="val/").notna().any(axis=1).to_numpy()
+    every = max(len(history) // MOST_STEPS, 1)
+    last = max(float(history["step"].max()), 1.0)
+    for place, row in enumerate(history.to_dict("records")):
+        if place % every == 0 or validated[place] or place == len(history) - 1:
+            step = int(row.pop("step"))
+            values = {metric_name(str(name)): float(value) for name, value in row.items() if pd.notna(value)}
+            yield step, step / last, values
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Dotted names, what is not set left out, lists as JSON, an objective by its name where it has one."""
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        if name == "terms":
+            asked = json.dumps(value)
+            named = (key for key, terms in OBJECTIVES.items() if json.dumps(terms) == asked)
+            flat[f"{prefix}objective"] = next(named, asked)[:LONGEST]
+        elif isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            flat[f"{prefix}{name}"] = (value if isinstance(value, str) else json.dumps(value))[:LONGEST]
+    return flat
+
+
+def _first(listed: dict[str, str], *names: str) -> str:
+    return next((listed[name] for name in names if name in listed), "")
+
+
+def _model(listed: dict[str, str]) -> str:
+    """How the video encoder reads: its own settings, or those of the model it was made from."""
+    for prefix in ("", "finetune.", "pretrain."):
+        pooling = listed.get(f"{prefix}model.pooling")
+        if pooling is not None:
+            temporal = " + temporal" if pooling == "mean" and listed.get(f"{prefix}model.temporal") == "true" else ""
+            return POOLINGS.get(pooling, f"{pooling} {listed.get(f'{prefix}model.num_proxies', '')}") + temporal
+    return ""

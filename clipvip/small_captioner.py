@@ -1,0 +1,148 @@
+"""A small image captioner, trained here where there are no weights at hand: a GIT (generative image-to-text
+transformer) of random start on a COCO-style corpus. Stands in for the captioner of paper section 3.3.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from clipvip import manifest
+from clipvip.batches import Batch, Batches, open_clips, texts_by_clip
+from clipvip.cells import Run
+from clipvip.config import CaptionerSettings, FramesSettings, OptimSettings, TinyCaptioner
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # in the order of their ids, as BERT has them
+MAX_TOKENS = 40  # of a caption in training
+INIT_STD = 0.06  # at GIT's own 0.02 a width of 64 learns shapes much later
+ROWS = 100  # of the history, at most
+
+
+def train(
+    settings: CaptionerSettings, inputs: dict[str, Path], run: Run
+) -> tuple[Any, Any, list[dict[str, float]]]:
+    """Processor, model and history of a captioner trained on the train split of inputs["corpus"].
+
+    ValueError where the settings do not make one, or the frame cache is of another size than the model reads.
+    """
+    shape, optim = settings.shape, settings.optim
+    if shape is None or optim is None or "corpus" not in inputs:
+        raise ValueError("captioner: give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
+    if optim.precision != "fp32":
+        raise ValueError(f"captioner.optim.precision: the small captioner trains in fp32, not {optim.precision}")
+    clips = open_clips(inputs, FramesSettings(size=shape.image_size))
+    texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
+    processor = make_processor([text for known in texts.values() for text in known], shape)
+    torch.manual_seed(settings.seed)
+    model = make_model(shape, processor.tokenizer)
+    batches = Batches(
+        clips=clips,
+        clip_ids=clips.readable(list(texts)),
+        texts={"caption": texts},
+        tokenizer=processor.tokenizer,
+        num_frames=1,
+        max_tokens=MAX_TOKENS,
+        batch_size=optim.batch_size,
+        seed=settings.seed,
+    )
+    side = batches[0].video.shape[2]
+    if side != shape.image_size:
+        raise ValueError(f"captioner.shape.image_size is {shape.image_size}, the frame cache holds {side} px")
+    return processor, model, _fit(model.to(run.device), processor, batches, optim, run)
+
+
+def make_processor(texts: list[str], shape: TinyCaptioner) -> Any:
+    """A GitProcessor: CLIP's image processor at the model's size, and a tokenizer learnt from `texts`."""
+    from transformers import CLIPImageProcessorPil, GitProcessor
+
+    side = {"height": shape.image_size, "width": shape.image_size}
+    images = CLIPImageProcessorPil(size=side, crop_size=side, do_center_crop=False)
+    return GitProcessor(images, make_tokenizer(texts, shape.vocab_size))
+
+
+def make_tokenizer(texts: list[str], vocab_size: int) -> Any:
+    """A lower-case BertTokenizer of at most `vocab_size` word pieces."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from transformers import BertTokenizer
+
+    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learner.normalizer = normalizers.BertNormalizer()
+    learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    learner.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False)
+    )
+    return BertTokenizer(vocab=learner.get_vocab(), model_max_length=MAX_TOKENS)
+
+
+def make_model(shape: TinyCaptioner, tokenizer: Any) -> Any:
+    """A GitForCausalLM of this shape with random weights (from torch's random state)."""
+    from transformers import GitConfig, GitForCausalLM
+
+    layers = {
+        "hidden_size": shape.width,
+        "intermediate_size": 4 * shape.width,
+        "num_attention_heads": shape.heads,
+        "initializer_range": INIT_STD,
+    }
+    vision = {"image_size": shape.image_size, "patch_size": shape.patch_size, "num_hidden_layers": shape.vision_layers}
+    config = GitConfig(
+        vision_config={**layers, **vision},
+        **layers,
+        num_hidden_layers=shape.text_layers,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=2 * MAX_TOKENS,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        bos_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return GitForCausalLM(config)
+
+
+def _fit(
+    model: Any, processor: Any, batches: Batches, settings: OptimSettings, run: Run
+) -> list[dict[str, float]]:
+    """AdamW with linear warm-up and cosine to zero; `model` is trained in place, the history comes back."""
+    steps = settings.steps or max(1, round((settings.epochs or 0) * len(batches)))
+    warmup, every = max(1, round(settings.warmup * steps)), max(1, steps // ROWS)
+    weights = [p for p in model.parameters() if settings.decay_all or p.ndim > 1]
+    others = [p for p in model.parameters() if not settings.decay_all and p.ndim <= 1]  # biases and layer norms
+    groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(
+        groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser,
+        lambda step: (
+            (step + 1) / warmup
+            if step < warmup
+            else 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
+        ),
+    )
+    history: list[dict[str, float]] = []
+    model.train()
+    for step in tqdm(range(1, steps + 1), desc="captioner", unit="step", disable=None):
+        lr = schedule.get_last_lr()[0]
+        loss = loss_of(model, processor, batches[step - 1])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_norm or math.inf)
+        optimiser.step()
+        schedule.step()
+        if step % every == 0 or step == steps:
+            history.append({"step": step, "loss": loss.item(), "lr": lr})
+            run.log(step, {"loss": loss.item(), "lr": lr})
+    model.eval()
+    return history
+
+
+def loss_of(model: Any, processor: Any, batch: Batch) -> torch.Tensor:
+    """Mean cross entropy of the next word piece, over all pieces but the first of each caption."""
+    images = processor.image_processor(list(batch.video[:, 0].numpy()), return_tensors="pt")["pixel_values"]
+    ids, mask = batch.input_ids.to(model.device), batch.attention_mask.to(model.device)
+    labels = ids.masked_fill(mask == 0, -100)  # padding is not learnt
+    found = model(pixel_values=images.to(model.device), input_ids=ids, attention_mask=mask, labels=labels)
+    return found.loss  # type: ignore[no-any-return]

@@ -1,0 +1,101 @@
+"""The starting point: a CLIP from a folder or a hub, or a small one trained here on image-text pairs."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clipvip import manifest
+from clipvip.batches import Batches, open_clips, texts_by_clip
+from clipvip.cells import Run
+from clipvip.config import OBJECTIVES, ClipSettings, FramesSettings, ModelSettings, TinyClip
+from clipvip.evaluate import open_split, validation
+from clipvip.model import ClipVip
+from clipvip.train import fit, num_steps
+from clipvip.vocabulary import train_tokenizer
+
+VALIDATIONS = 5
+
+
+def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """A transformers CLIP folder with its tokenizer under out/model."""
+    if settings.source is not None:
+        return _fetch(settings.source, out / "model")
+    assert settings.shape is not None
+    assert settings.optim is not None
+    clips = open_clips(inputs, FramesSettings(size=settings.shape.image_size))
+    rows = manifest.read(inputs["corpus"], split="train")
+    tokenizer = train_tokenizer(rows["text"], settings.shape.vocab_size, settings.shape.max_tokens)
+    clip = tiny_clip(settings.shape, tokenizer, settings.seed)
+    model = ClipVip.from_clip(clip, ModelSettings(pooling="mean", num_frames=1))  # an image is a one-frame video
+    texts = texts_by_clip(rows)
+    batches = Batches(
+        clips=clips,
+        clip_ids=clips.readable(list(texts)),
+        texts={"subtitle": texts},
+        tokenizer=tokenizer,
+        num_frames=1,
+        max_tokens=settings.shape.max_tokens,
+        batch_size=settings.optim.batch_size,
+        seed=settings.seed,
+    )
+    split = open_split(inputs["corpus"], clips, "val")
+    steps = num_steps(settings.optim, len(batches))
+    history = fit(
+        model,
+        batches,
+        OBJECTIVES["subtitle"],
+        settings.optim,
+        run,
+        name="starting CLIP",
+        validate=lambda m: validation(m, tokenizer, clips, split, 1, batches.max_tokens),
+        validate_at=frozenset(round(steps * i / VALIDATIONS) for i in range(VALIDATIONS + 1)),
+    )
+    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    clip.save_pretrained(out / "model")
+    tokenizer.save_pretrained(out / "model")
+    return {"images": len(batches.clip_ids), "steps": steps, "validation": history[-1], "vocabulary": len(tokenizer)}
+
+
+def tiny_clip(shape: TinyClip, tokenizer: Any, seed: int) -> Any:
+    """A transformers CLIPModel of this shape with random weights."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    layer = {"num_attention_heads": shape.heads, "projection_dim": shape.dim}
+    vision = {
+        **layer,
+        "image_size": shape.image_size,
+        "patch_size": shape.patch_size,
+        "hidden_size": shape.vision_width,
+        "intermediate_size": 4 * shape.vision_width,
+        "num_hidden_layers": shape.vision_layers,
+    }
+    text = {
+        **layer,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": shape.max_tokens,
+        "hidden_size": shape.text_width,
+        "intermediate_size": 4 * shape.text_width,
+        "num_hidden_layers": shape.text_layers,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    torch.manual_seed(seed)
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape.dim))
+
+
+def _fetch(source: str, folder: Path) -> dict[str, Any]:
+    """Copy a CLIP of a local folder or of the hub, so that the cell needs nothing else."""
+    from transformers import AutoTokenizer, CLIPModel
+
+    try:
+        clip, tokenizer = CLIPModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+    except OSError as error:
+        raise ValueError(
+            f"clip.source: {source!r} is neither a CLIP folder here nor a model of the hub: {error}"
+        ) from None
+    clip.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {"source": source, "parameters": clip.num_parameters()}

@@ -1,0 +1,244 @@
+"""Confidence intervals, paired tests, Holm correction: what a difference of two retrieval scores is worth.
+
+Queries are not independent: a clip and its twin, or the texts of one clip, share a cluster, and it is clusters that are
+resampled. Two models answer the same queries, so differences are paired. The paper gives none of this (section 4
+prints point values); at 1,000 queries R@1 near 50 % is known to about 3 points, most published gaps lie inside that.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr, stdtrit
+
+Values = Float[np.ndarray, " query"]
+Clusters = Shaped[np.ndarray, " query"]  # the cluster of each query, any labels
+Statistic = Literal["mean", "median"]
+EXACT_CLUSTERS = 13  # up to here all 2^13 sign flips are taken
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class Spread(NamedTuple):
+    """An estimate, its standard error and the degrees of freedom of that."""
+
+    estimate: float
+    error: float
+    df: float
+
+
+def cluster_bootstrap(
+    values: Values,
+    clusters: Clusters,
+    *,
+    statistic: Statistic = "mean",
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Percentile interval of the mean (or median) over resampled clusters, widened a little where they are few.
+
+    It holds the sampling of queries only. Values that are all equal give an interval of no width: a recall of 0 or
+    100 % has no bootstrap error, which is not certainty. ValueError: fewer than 2 clusters, or bad values.
+    """
+    return paired_difference(
+        values, np.zeros_like(values), clusters, statistic=statistic, resamples=resamples, seed=seed, level=level
+    )
+
+
+def paired_difference(
+    a: Values,
+    b: Values,
+    clusters: Clusters,
+    *,
+    statistic: Statistic = "mean",
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Interval of statistic(a) - statistic(b), both resampled together. ValueError: as `cluster_bootstrap`."""
+    estimate, draws, num_clusters = _difference([a], [b], clusters, statistic, resamples, seed)
+    tail = (1 - level) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    # The bootstrap of C clusters is too narrow by the usual (C - 1) / C and by the normal in place of t.
+    widen = math.sqrt(num_clusters / (num_clusters - 1)) * stdtrit(num_clusters - 1, tail) / ndtri(tail)
+    most = float(a.max() - b.min()), float(a.min() - b.max())
+    low, high = estimate[0] - widen * (estimate[0] - low), estimate[0] + widen * (high - estimate[0])
+    return Interval(float(estimate[0]), max(float(low), most[1]), min(float(high), most[0]))
+
+
+def over_seeds(
+    values: Sequence[Values],
+    clusters: Clusters,
+    *,
+    baseline: Sequence[Values] | None = None,
+    statistic: Statistic = "mean",
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Interval of the mean over training seeds, holding both the sampling of queries and the noise of training.
+
+    `values` is one array a seed over the same queries; with `baseline` (as many seeds), of the difference to it. One
+    seed falls back to `paired_difference`, which knows nothing of training noise. See `spread_over_seeds`.
+    """
+    if len(values) == 1:
+        against = baseline[0] if baseline is not None else np.zeros_like(values[0])
+        return paired_difference(
+            values[0], against, clusters, statistic=statistic, resamples=resamples, seed=seed, level=level
+        )
+    spread = spread_over_seeds(values, clusters, baseline=baseline, statistic=statistic, resamples=resamples, seed=seed)
+    half = float(stdtrit(spread.df, (1 + level) / 2)) * spread.error
+    return Interval(spread.estimate, spread.estimate - half, spread.estimate + half)
+
+
+def spread_over_seeds(
+    values: Sequence[Values],
+    clusters: Clusters,
+    *,
+    baseline: Sequence[Values] | None = None,
+    statistic: Statistic = "mean",
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Spread:
+    """Standard error over seeds and queries; ValueError: fewer than 2 seeds.
+
+    Variance = that of the seed average over resampled clusters + that of the seeds' own results / number of seeds, with
+    Satterthwaite's degrees of freedom. What a seed changes in single queries is in both: with no other effect of
+    the seed the interval is up to 1.4 times too wide; where training noise rules, two seeds cover 88 % rather than 95.
+    """
+    if len(values) < 2:
+        raise ValueError("one seed tells nothing about the noise of training; give at least 2")
+    against = baseline if baseline is not None else [np.zeros_like(row) for row in values]
+    estimates, draws, num_clusters = _difference(values, against, clusters, statistic, resamples, seed)
+    of_queries = float(draws.var(ddof=1)) * num_clusters / (num_clusters - 1)
+    of_seeds = float(estimates.var(ddof=1)) / len(values)
+    parts = of_queries**2 / (num_clusters - 1) + of_seeds**2 / (len(values) - 1)
+    df = (of_queries + of_seeds) ** 2 / parts if parts > 0 else num_clusters - 1.0
+    return Spread(float(estimates.mean()), math.sqrt(of_queries + of_seeds), df)
+
+
+def p_over_seeds(spread: Spread) -> float:
+    """Two-sided p of no difference, of the same variance as the interval of `over_seeds`."""
+    if spread.error == 0:
+        return 1.0 if spread.estimate == 0 else 0.0
+    return float(2 * stdtr(spread.df, -abs(spread.estimate) / spread.error))
+
+
+def paired_permutation(a: Values, b: Values, clusters: Clusters, *, resamples: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p of mean(a) = mean(b): the signs of whole clusters are flipped, all ways where they are few."""
+    sums, _ = _cluster_sums(a - b, clusters)
+    sums = sums[sums != 0]  # a flip of nothing changes nothing
+    reached = abs(sums.sum()) * (1 - 1e-9)
+    if len(sums) <= EXACT_CLUSTERS:
+        flips = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
+        return float((abs((1 - 2 * flips) @ sums) >= reached).mean())
+    generator, hits = np.random.default_rng(seed), 0
+    for start in range(0, resamples, 1000):
+        flips = generator.integers(0, 2, (min(1000, resamples - start), len(sums)), dtype=np.int8)
+        hits += int((abs((1 - 2 * flips) @ sums) >= reached).sum())
+    return (1 + hits) / (1 + resamples)
+
+
+def holm(pvalues: Values) -> Values:
+    """Holm's adjusted p-values; NaN (a test that was not made) stays NaN and is not counted."""
+    adjusted = np.full(len(pvalues), np.nan)
+    made = np.flatnonzero(~np.isnan(pvalues))
+    order = made[np.argsort(pvalues[made], kind="stable")]
+    steps = pvalues[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1) if len(order) else steps
+    return adjusted
+
+
+def cluster_differences(a: Values, b: Values, clusters: Clusters) -> Float[np.ndarray, " cluster"]:
+    """One difference a cluster, larger clusters weighing more, whose plain mean is mean(a) - mean(b)."""
+    sums, sizes = _cluster_sums(a - b, clusters)
+    mean = sums.sum() / sizes.sum()
+    return np.asarray(mean + (sums - mean * sizes) * len(sums) / sizes.sum())
+
+
+def effect_size(a: Values, b: Values, clusters: Clusters) -> float:
+    """Mean difference in standard deviations of the cluster differences (Cohen's d of pairs); 0 / 0 is 0."""
+    differences = cluster_differences(a, b, clusters)
+    mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    return mean / deviation if deviation > 0 else math.copysign(math.inf, mean) if mean else 0.0
+
+
+def queries_needed(
+    difference: float, sd_of_cluster_differences: float, power: float = 0.8, alpha: float = 0.05
+) -> float:
+    """Clusters (independent queries) that a two-sided paired test needs to see `difference`; inf where it is 0."""
+    if difference == 0:
+        return math.inf
+    quantiles = float(ndtri(1 - alpha / 2) + ndtri(power))
+    return max(2.0, float(math.ceil((quantiles * sd_of_cluster_differences / difference) ** 2)))
+
+
+def t_interval(values: Values, level: float = 0.95) -> Interval:
+    """Mean of independent repeats and its t interval; NaN bounds for a single repeat."""
+    mean, num = float(values.mean()), len(values)
+    if num < 2:
+        return Interval(mean, math.nan, math.nan)
+    half = float(stdtrit(num - 1, (1 + level) / 2) * values.std(ddof=1)) / math.sqrt(num)
+    return Interval(mean, mean - half, mean + half)
+
+
+def _difference(
+    values: Sequence[Values],
+    baseline: Sequence[Values],
+    clusters: Clusters,
+    statistic: Statistic,
+    resamples: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """The difference of each seed, resampled differences of the average over seeds, and the number of clusters."""
+    num_clusters = len(np.unique(clusters))
+    if num_clusters < 2:
+        raise ValueError(f"an interval needs at least 2 clusters of queries, not {num_clusters}")
+    if len(baseline) != len(values) or any(row.shape != clusters.shape for row in (*values, *baseline)):
+        raise ValueError("values, baseline and clusters must have as many seeds and as many queries as each other")
+    weights = _weights(num_clusters, resamples, seed)
+    pairs = list(zip(values, baseline, strict=True))
+    if statistic == "mean":
+        estimates = np.array([(a - b).mean() for a, b in pairs])
+        sums, sizes = _cluster_sums(np.mean([a - b for a, b in pairs], axis=0), clusters)
+        return estimates, (weights @ sums) / (weights @ sizes), num_clusters
+    estimates = np.array([np.median(a) - np.median(b) for a, b in pairs])
+    draws = [_medians(a, clusters, weights) - _medians(b, clusters, weights) for a, b in pairs]
+    return estimates, np.mean(draws, axis=0), num_clusters
+
+
+def _cluster_sums(values: Values, clusters: Clusters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if not np.isfinite(values).all():
+        raise ValueError(f"value {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite")
+    code = np.unique(clusters, return_inverse=True)[1]
+    return np.bincount(code, weights=values).astype(np.float64), np.bincount(code).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _weights(num_clusters: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """How often each cluster is drawn, [resample, cluster]; the same for every score of a test set."""
+    drawn = np.random.default_rng(seed).integers(0, num_clusters, (resamples, num_clusters))
+    place = drawn + num_clusters * np.arange(resamples)[:, None]
+    counts = np.bincount(place.ravel(), minlength=resamples * num_clusters)
+    return counts.reshape(resamples, num_clusters).astype(np.float64)
+
+
+def _medians(values: Values, clusters: Clusters, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of every resample; of an even number of values, the mean of the middle two."""
+    order = np.argsort(values)
+    code = np.unique(clusters, return_inverse=True)[1]
+    reached = np.cumsum(weights[:, code[order]], axis=1)
+    total = reached[:, -1]
+    middle = [np.argmax(reached >= place[:, None], axis=1) for place in ((total + 1) // 2, total // 2 + 1)]
+    return np.asarray(values[order][np.stack(middle)].mean(axis=0))

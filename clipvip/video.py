@@ -1,0 +1,246 @@
+"""Frames of one file: open, check, count, sample, decode, resize (paper section 4.1: sparse sampling, 224 px).
+
+A file is read by decord; where decord fails (it cannot hand out some frame widths), PyAV is the second reader. An image
+file is a video of one frame. Whatever cannot be read raises `VideoError`, which names the file and the reason; no other
+file is ever taken in its place. Flipped bits inside a stream may still decode: only a checksum would find those.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import av
+import decord
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image
+
+Frames = UInt8[np.ndarray, "frames height width 3"]
+Choice = Callable[[int, float], Sequence[int]]  # (frames in the file, frames per second) -> increasing indices
+
+IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+IMAGE_HEADERS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
+VIDEO_HEADERS = (
+    b"RIFF",  # avi
+    b"\x1a\x45\xdf\xa3",  # mkv, webm
+    b"\x30\x26\xb2\x75",  # wmv
+    b"\x00\x00\x01\xba",  # mpg, program stream
+    b"\x00\x00\x01\xb3",  # mpg, video only
+    b"\x47",  # transport stream; m2ts has its mark four bytes later
+)
+MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+CHUNK = 64  # frames decoded at a time: bounds the memory of a long, large video
+
+decord.logging.set_level(decord.logging.QUIET)  # the reasons travel in VideoError
+logging.getLogger("libav").setLevel(logging.CRITICAL)
+
+
+class VideoError(ValueError):
+    """A file that cannot be read; `.path` and `.reason` say which and why."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(path, reason)  # both kept as arguments, so that the error survives pickling between processes
+        self.path = Path(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether the ending is that of an image."""
+    return Path(path).suffix.lower() in IMAGE_ENDINGS
+
+
+def check_header(path: str | Path) -> None:
+    """Cheap check without decoding: there, not empty, a known header, an AVI not cut short. Raises VideoError."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise VideoError(path, error.strerror or str(error)) from None
+    if size == 0:
+        raise VideoError(path, "empty file")
+    if is_image(path):
+        known = head.startswith(IMAGE_HEADERS)
+    else:  # by content, not by ending: an .avi may hold an mp4
+        known = head.startswith(VIDEO_HEADERS) or head[4:8] in MP4_BOXES or head[4:5] == b"\x47"
+    if not known:
+        raise VideoError(path, "header of no known image or video format")
+    if head[8:12] == b"AVI " and int.from_bytes(head[4:8], "little") + 8 > size:
+        # decord reads such a file without complaint and repeats its last good frame
+        raise VideoError(path, f"cut short: {size} bytes of {int.from_bytes(head[4:8], 'little') + 8}")
+
+
+def span(path: str | Path, start: float | None = None, end: float | None = None) -> range:
+    """Indices of the frames with start <= time < end (seconds, by the mean frame rate); VideoError if there is none."""
+    if is_image(path):
+        return range(1)
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        total, rate = len(reader), float(reader.get_avg_fps())
+    except (decord.DECORDError, RuntimeError):
+        total, rate = _measure(path)
+    return _between(path, total, rate, start, end)
+
+
+def count_frames(path: str | Path) -> int:
+    """Frames in the file; VideoError if it cannot be opened or has none."""
+    return len(span(path))
+
+
+def read_frames(path: str | Path, indices: Sequence[int] | Int[np.ndarray, " frames"]) -> Frames:
+    """The frames at `indices` (any order, repeats allowed): [n, height, width, 3]; VideoError if one is not there."""
+    wanted, place = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
+    if not len(wanted):
+        raise VideoError(path, "no frames asked for")
+
+    def choose(total: int, rate: float) -> Sequence[int]:
+        if wanted[0] < 0 or wanted[-1] >= total:
+            raise VideoError(path, f"frames {wanted[0]} to {wanted[-1]} asked for, the file has {total}")
+        return [int(index) for index in wanted]
+
+    return np.concatenate(list(_decode(path, choose)))[place]
+
+
+def read_chunks(
+    path: str | Path, *, start: float | None = None, end: float | None = None, fps: float | None = None
+) -> Iterator[Frames]:
+    """Every frame with start <= time < end (seconds), at most 64 at a time; `fps` thins to at most that rate."""
+
+    def choose(total: int, rate: float) -> Sequence[int]:
+        inside = _between(path, total, rate, start, end)
+        step = max(1.0, rate / fps) if fps else 1.0
+        return [inside[int(position * step)] for position in range(math.ceil(len(inside) / step - 1e-9))]
+
+    yield from _decode(path, choose)
+
+
+def read_all(
+    path: str | Path, *, start: float | None = None, end: float | None = None, fps: float | None = None
+) -> Frames:
+    """`read_chunks` in one array [n, height, width, 3]; VideoError if the file or the stretch cannot be read."""
+    return np.concatenate(list(read_chunks(path, start=start, end=end, fps=fps)))
+
+
+def sample_indices(total: int, num_frames: int, *, rng: np.random.Generator | None) -> Int[np.ndarray, " num_frames"]:
+    """`num_frames` indices in rising order out of `total`, evenly spaced (facts section 6).
+
+    Without `rng` (evaluation) from the first frame to the last. With it (training) both ends move inwards by up to one
+    interval, int(total / (num_frames - 1)). Short clips repeat frames. One frame is the middle, or any in training.
+    """
+    if total < 1 or num_frames < 1:
+        raise ValueError(f"cannot take {num_frames} of {total} frames")
+    if num_frames == 1:
+        return np.array([middle(total) if rng is None else rng.integers(total)], dtype=np.int64)
+    first, last = 0, total - 1
+    if rng is not None:
+        interval = total // (num_frames - 1)
+        ends = rng.integers([0, last - interval], [interval + 1, total])
+        first, last = (int(end) for end in np.sort(np.clip(ends, 0, last)))  # clips shorter than the interval
+    return first + (last - first) * np.arange(num_frames, dtype=np.int64) // (num_frames - 1)
+
+
+def middle(total: int) -> int:
+    """Index of the frame that is captioned (paper section 3.3)."""
+    return total // 2
+
+
+def resize(frames: Frames, size: int, mode: Literal["squash", "crop"]) -> UInt8[np.ndarray, "frames {size} {size} 3"]:
+    """Frames of `size` x `size`, bicubic with antialias: squashed, or short side to `size` and the centre cut out."""
+    import torch  # a second of start-up that reading alone does not need
+
+    height, width = frames.shape[1:3]
+    if height == width == size:
+        return frames
+    tall, wide = size, size
+    if mode == "crop":
+        tall, wide = (max(size, round(side * size / min(height, width))) for side in (height, width))
+    # bytes with channels last stay bytes: five times faster than float, within one level of it
+    planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    scaled = torch.nn.functional.interpolate(planes, (tall, wide), mode="bicubic", antialias=True)
+    top, left = (tall - size) // 2, (wide - size) // 2
+    cut = scaled[:, :, top : top + size, left : left + size]
+    return np.ascontiguousarray(cut.permute(0, 2, 3, 1).numpy())
+
+
+def _between(path: str | Path, total: int, rate: float, start: float | None, end: float | None) -> range:
+    first = 0 if start is None else max(0, math.ceil(start * rate - 1e-6))
+    last = total if end is None else min(total, math.ceil(end * rate - 1e-6))
+    if last <= first:
+        raise VideoError(
+            path, f"no frame from {start} s to {end} s; the file has {total} frames at {rate:.3g} a second"
+        )
+    return range(first, last)
+
+
+def _decode(path: str | Path, choose: Choice) -> Iterator[Frames]:
+    if is_image(path):
+        choose(1, 1.0)
+        yield _image(path)
+        return
+    check_header(path)
+    begun = False
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        indices = choose(len(reader), float(reader.get_avg_fps()))
+        for chunk in _chunks(indices):
+            frames: Frames = reader.get_batch(chunk).asnumpy()
+            begun = True
+            yield frames
+    except (decord.DECORDError, RuntimeError) as error:
+        if begun:  # the file is good up to here only
+            raise VideoError(path, str(error).strip().splitlines()[-1]) from None
+        yield from _decode_again(path, choose)
+
+
+def _image(path: str | Path) -> Frames:
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))[None]
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's broken PNG is a SyntaxError
+        raise VideoError(path, str(error)) from None
+
+
+def _chunks(indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    for position in range(0, len(indices), CHUNK):
+        yield indices[position : position + CHUNK]
+
+
+def _measure(path: str | Path) -> tuple[int, float]:
+    """Frames and frames per second, by PyAV; packets are counted where the container does not say."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError(path, "no video stream")
+            stream = container.streams.video[0]
+            rate = float(stream.average_rate or stream.guessed_rate or 1)
+            return stream.frames or sum(packet.size > 0 for packet in container.demux(stream)), rate
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _decode_again(path: str | Path, choose: Choice) -> Iterator[Frames]:
+    """The second reader: PyAV from the first frame on."""
+    indices = choose(*_measure(path))
+    wanted, held, seen = set(indices), list[Frames](), 0
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                if seen in wanted:
+                    held.append(frame.to_ndarray(format="rgb24"))
+                seen += 1
+                if len(held) == CHUNK:
+                    yield np.stack(held)
+                    held = []
+                if seen > indices[-1]:
+                    break
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from None
+    if seen <= indices[-1]:
+        raise VideoError(path, f"cut short: frame {indices[-1]} asked for, {seen} can be decoded")
+    if held:
+        yield np.stack(held)

@@ -1,0 +1,205 @@
+"""Cells mirrored into a real SQLite store of MLflow, and read back from it alone."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+from results_tree import Tree, data_scale, domain_gap, main, write_tables
+
+from clipvip import track
+from clipvip.receipts import read_plan
+from clipvip.runs import metric_name
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A tree whose store is made and holds all three studies; tests may write only what they take back."""
+    tree = Tree(tmp_path_factory.mktemp("track"))
+    track.create(uri(tree), tree.results / "mlartifacts")
+    for folder in (data_scale(tree), domain_gap(tree), main(tree)):
+        write_tables(folder)
+        track.mirror(read_plan(folder), uri(tree), folder)
+    return tree
+
+
+def uri(tree: Tree) -> str:
+    return f"sqlite:///{tree.results}/mlflow.db"
+
+
+def study(tree: Tree, name: str) -> Path:
+    return tree.results / "mini" / "studies" / name
+
+
+@pytest.fixture(scope="module")
+def runs(tree: Tree) -> Iterator[pd.DataFrame]:
+    """Every run as a row, by MLflow's own search."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri(tree))
+    yield mlflow.search_runs(experiment_names=["mini"], output_format="pandas", max_results=5000)
+    mlflow.set_tracking_uri(before)
+
+
+def pivot(tree: Tree, name: str) -> pd.DataFrame:
+    """A study's table from the store alone, columns named as in table.csv."""
+    mlflow.set_tracking_uri(uri(tree))
+    asked = f"tags.`study.{name}` LIKE '%' AND tags.stage = 'evaluate'"
+    found = mlflow.search_runs(experiment_names=["mini"], filter_string=asked, max_results=5000)
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for _, run in found.iterrows():
+        zero = "zero_shot/" if run["tags.when"] == "zero_shot" else ""
+        for row in run[f"tags.rows.{name}"].split(" "):
+            variant, seed = row.rsplit(":", 1)
+            at = rows.setdefault((variant, int(seed)), {"variant": variant, "seed": int(seed)})
+            for column in run.index[run.index.str.startswith("metrics.") & run.notna()]:
+                metric = column.removeprefix("metrics.").replace("_at_", "@")
+                at[f"{run['tags.set']}/{zero}{metric}"] = run[column]
+    return pd.DataFrame(rows.values())
+
+
+@pytest.mark.parametrize("name", ["data_scale", "domain_gap", "main"])
+def test_a_table_is_recovered_from_the_store(tree: Tree, name: str) -> None:
+    table = pd.read_csv(study(tree, name) / "table.csv").set_index(["variant", "seed"]).sort_index()
+    found = pivot(tree, name).set_index(["variant", "seed"]).sort_index()
+    assert list(found.index) == list(table.index), "cells shared by variants and seeds give a row to each"
+    metrics = [column for column in table.columns if column.startswith(("msrvtt/", "didemo/"))]
+    assert len(metrics) > 40
+    np.testing.assert_allclose(found[metrics], table[metrics])
+
+
+def test_one_run_a_cell(tree: Tree, runs: pd.DataFrame) -> None:
+    keys = {
+        key
+        for name in ("data_scale", "domain_gap", "main")
+        for row in read_plan(study(tree, name))["rows"]
+        for key in row["cells"].values()
+    }
+    keys |= {tree.gap().name, tree.captions().name}
+    cells = runs[~runs["tags.key"].str.startswith("study:")]
+    assert sorted(cells["tags.key"]) == sorted(keys)
+    assert set(runs["status"]) == {"FINISHED"}
+    shared = cells[cells["tags.key"] == tree.clip().name].iloc[0]
+    assert shared["tags.study.data_scale"] == "none,none_again,small,large,captions_small,captions_large"
+    assert shared["tags.study.main"] == "clip,clip_vip"
+    assert shared["tags.seed"] == "0,1"
+
+
+def test_names_times_and_params(tree: Tree, runs: pd.DataFrame) -> None:
+    names = set(runs["tags.mlflow.runName"])
+    assert "post-pretrain · mean · objective subtitle · 500 clips · seed 1" in names
+    assert "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0" in names
+    assert "evaluate · didemo · fine-tuned · mean · objective d · 500 clips · seed 1" in names
+    assert "evaluate · msrvtt · zero-shot · no post-pretraining · seed 0,1" in names
+    trained = runs[
+        runs["tags.mlflow.runName"] == "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0"
+    ].iloc[0]
+    assert trained["params.model.num_proxies"] == "4"
+    assert trained["params.objective"] == "d"
+    assert trained["params.optim.lr"] == "0.001"
+    assert (trained["end_time"] - trained["start_time"]).total_seconds() == 12.5
+    assert trained["start_time"].isoformat() == "2026-01-02T03:04:05+00:00"
+    tested = runs[runs["tags.mlflow.runName"].str.startswith("evaluate · msrvtt · fine-tuned · proxies 4")].iloc[0]
+    assert tested["params.pretrain.objective"] == "d"
+    assert tested["tags.commit"] == "0123456789abcdef"
+    parents = runs.set_index("run_id")["tags.stage"]
+    assert parents[tested["tags.mlflow.parentRunId"]] == "finetune"
+    assert parents[trained["tags.mlflow.parentRunId"]] == "clip"
+
+
+def test_curves_and_other_metrics(tree: Tree, runs: pd.DataFrame) -> None:
+    client = MlflowClient(uri(tree))
+    trained = runs[runs["tags.stage"] == "pretrain"].iloc[0]
+    history = pd.read_csv(tree.results / "cells" / "pretrain" / trained["tags.key"] / "history.csv")
+    for column in ("loss", "val/t2v/R@5"):
+        logged = client.get_metric_history(trained["run_id"], metric_name(column))
+        kept = history[history[column].notna()]
+        assert [metric.step for metric in logged] == kept["step"].tolist()
+        np.testing.assert_allclose([metric.value for metric in logged], kept[column])
+    gap = runs[runs["tags.stage"] == "gap"].iloc[0]
+    assert gap["metrics.nmi/subtitles/msrvtt"] == pytest.approx(0.302)
+    assert runs[runs["tags.stage"] == "captions"].iloc[0]["metrics.quality/colour"] == 91.5
+
+
+def test_artifacts(tree: Tree, runs: pd.DataFrame) -> None:
+    client = MlflowClient(uri(tree))
+    whole = runs[runs["tags.key"] == "study:mini:main"].iloc[0]
+    assert whole["tags.mlflow.runName"] == "study · main"
+    assert {file.path for file in client.list_artifacts(whole["run_id"])} >= {"table.csv", "summary.csv"}
+    tested = runs[runs["tags.stage"] == "evaluate"].iloc[0]
+    assert [file.path for file in client.list_artifacts(tested["run_id"])] == ["metrics.json"]
+    assert str(tree.results / "mlartifacts" / "mini") in tested["artifact_uri"]
+
+
+def test_mirroring_again_makes_nothing(tree: Tree) -> None:
+    plan, client = read_plan(study(tree, "main")), MlflowClient(uri(tree))
+    experiment = client.get_experiment_by_name("mini").experiment_id
+    before = {run.info.run_id for run in client.search_runs([experiment], max_results=5000)}
+    found = track.mirror(plan, uri(tree), study(tree, "main"))
+    assert (found["made"], found["unfinished"]) == (0, 0)
+    assert {run.info.run_id for run in client.search_runs([experiment], max_results=5000)} == before
+
+
+def test_a_remade_cell_replaces_its_run_and_a_dropped_variant_its_tag(tree: Tree) -> None:
+    plan, client = read_plan(study(tree, "main")), MlflowClient(uri(tree))
+    experiment = client.get_experiment_by_name("mini").experiment_id
+
+    def run_of(key: str) -> Any:
+        (found,) = client.search_runs([experiment], f"tags.key = '{key}'")
+        return found
+
+    key = plan["rows"][1]["cells"]["fine_tuned/msrvtt"]
+    old, path = run_of(key), tree.results / "cells" / "evaluate" / key / "receipt.json"
+    kept = path.read_text()
+    path.write_text(json.dumps(json.loads(kept) | {"started": "2026-02-02T03:04:05+00:00"}))
+    assert track.mirror(plan, uri(tree), study(tree, "main"))["made"] == 1
+    assert run_of(key).info.run_id != old.info.run_id
+    assert track.mirror({**plan, "rows": plan["rows"][:1]}, uri(tree), study(tree, "main"))["made"] == 0
+    assert "study.main" not in run_of(key).data.tags
+    path.write_text(kept)
+    track.mirror(plan, uri(tree), study(tree, "main"))
+    assert run_of(key).data.tags["study.main"] == "clip_vip"
+
+
+def test_unfinished_cells_are_counted(tree: Tree) -> None:
+    plan = read_plan(study(tree, "main"))
+    row = {"variant": "later", "seed": 0, "cells": {"clip": tree.clip().name, "pretrain": "0" * 12}}
+    found = track.mirror({**plan, "study": "later", "rows": [row]}, uri(tree), study(tree, "main"))
+    assert (found["made"], found["unfinished"]) == (0, 1)
+
+
+def test_a_store_must_be_created_first(tree: Tree, tmp_path: Path) -> None:
+    shutil.copy(tree.results / "mlflow.db", tmp_path / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("DELETE FROM experiment_tags WHERE key = 'artifacts'")
+    plan = {**read_plan(study(tree, "main")), "experiment": "other"}
+    with pytest.raises(ValueError, match="not made by `create`"):
+        track.mirror(plan, f"sqlite:///{tmp_path}/mlflow.db", study(tree, "main"))
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"), [("t2v/R@5", "t2v/R_at_5"), ("val/t2v/R@10", "val/t2v/R_at_10"), ("Zeit (µs)", "Zeit __s_")]
+)
+def test_metric_names_are_allowed(name: str, allowed: str) -> None:
+    assert metric_name(name) == allowed
+
+
+def test_a_long_history_is_thinned_but_keeps_validations(tree: Tree) -> None:
+    folder = tree.pretrain({"pooling": "full"}, "subtitle", 500, 0)
+    steps = np.arange(1, 60_001)
+    history = pd.DataFrame({"step": steps, "loss": 1.0, "val/t2v/R@5": np.where(steps % 7001 == 0, 3.0, np.nan)})
+    history.to_csv(folder / "history.csv", index=False)
+    rows = [{"variant": "a", "seed": 0, "cells": {"pretrain": folder.name}}]
+    plan = {**read_plan(study(tree, "main")), "experiment": "long", "study": "long", "rows": rows}
+    track.mirror(plan, uri(tree), study(tree, "main"))
+    client = MlflowClient(uri(tree))
+    (run,) = client.search_runs([client.get_experiment_by_name("long").experiment_id], "tags.stage = 'pretrain'")
+    assert len(client.get_metric_history(run.info.run_id, "loss")) < 600
+    assert len(client.get_metric_history(run.info.run_id, "val/t2v/R_at_5")) == 8

@@ -1,0 +1,31 @@
+"""Small real video files for the tests of everything that reads media."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def ramp(count: int, height: int = 64, width: int = 64) -> np.ndarray:
+    """Frames whose grey level tells their index: frame i is uniformly 10 + 12 i."""
+    levels = (10 + 12 * np.arange(count)).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
+
+
+def indices_of(frames: np.ndarray) -> list[int]:
+    """Which frames of a ramp these are, after any lossy coding."""
+    return [int(index) for index in np.rint((frames.mean(axis=(1, 2, 3)) - 10) / 12)]
+
+
+def write_video(path: Path, frames: np.ndarray, *, fps: float = 8.0, form: str | None = None) -> Path:
+    """Encode `frames` as H.264; `form` sets the container where the ending does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "10", "preset": "veryfast"})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path

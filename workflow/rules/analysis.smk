@@ -1,0 +1,90 @@
+# Tables, notebooks, tracking and the report.
+STUDIES = list(JOBS.grid.studies)
+
+
+rule store:
+    # The MLflow store, created once: processes that meet a fresh one would all migrate it.
+    output:
+        touch(f"{ROOT}/mlflow.created"),
+    log:
+        f"{ROOT}/logs/store.log",
+    params:
+        uri=URI,
+        artifacts=f"{JOBS.root.absolute()}/mlartifacts",
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip track --uri {params.uri} --artifacts {params.artifacts} 2>&1 | tee {log}"
+
+
+rule table:
+    # A study's table, tests and verdicts.
+    input:
+        lambda wildcards: JOBS.study_markers(JOBS.grid.studies[wildcards.study]),
+        plan=f"{HOME}/studies/{{study}}/plan.json",
+    output:
+        f"{HOME}/studies/{{study}}/table.csv",
+    log:
+        f"{ROOT}/logs/table/{{study}}.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip table {input.plan} 2>&1 | tee {log}"
+
+
+rule notebook:
+    # The study's notebook with its outputs, and its figure.
+    input:
+        table=f"{HOME}/studies/{{study}}/table.csv",
+    output:
+        svg=f"{HOME}/studies/{{study}}/figure.svg",
+        png=f"{HOME}/studies/{{study}}/figure.png",
+    log:
+        notebook=f"{HOME}/notebooks/{{study}}.ipynb",
+    conda:
+        "../../environment.yml"
+    notebook:
+        "../../analysis/{wildcards.study}.ipynb"
+
+
+rule track:
+    # The study's cells as MLflow runs.
+    input:
+        f"{ROOT}/mlflow.created",
+        f"{HOME}/studies/{{study}}/figure.png",
+        plan=f"{HOME}/studies/{{study}}/plan.json",
+    output:
+        touch(f"{HOME}/studies/{{study}}/tracked"),
+    log:
+        f"{ROOT}/logs/track/{{study}}.log",
+    params:
+        uri=URI,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip track {input.plan} --uri {params.uri} 2>&1 | tee {log}"
+
+
+rule report:
+    # One page that gathers the studies, readable offline.
+    input:
+        expand(f"{HOME}/studies/{{study}}/{{made}}", study=STUDIES, made=["table.csv", "figure.png", "tracked"]),
+    output:
+        f"{HOME}/report.html",
+    log:
+        f"{ROOT}/logs/report.log",
+    params:
+        folders=[f"{HOME}/studies/{study}" for study in STUDIES],
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip report {params.folders} --out {output} 2>&1 | tee {log}"
+
+
+for study in STUDIES:
+
+    rule:
+        name:
+            f"ablate_{study}"
+        input:
+            [f"{HOME}/studies/{study}/{made}" for made in ("table.csv", "figure.png", "tracked")],

@@ -1,0 +1,67 @@
+# Captions of the middle frame of every clip (paper section 3.3).
+rule captioner:
+    # An image captioner: a folder or hub id, or a small one trained here.
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/captioner/{{job}}"),
+    log:
+        f"{ROOT}/logs/captioner/{{job}}.log",
+    params:
+        specs=specs,
+        how=HOW,
+    threads: RUN.threads
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+        gpu=RUN.gpus,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
+
+
+rule caption_shard:
+    # One part of a corpus; its captions wait in the work folder of the cell.
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/caption_shard/{{job}}"),
+    log:
+        f"{ROOT}/logs/caption_shard/{{job}}.log",
+    params:
+        specs=specs,
+        shard=lambda wildcards: JOBS.by_id[wildcards.job].shard,
+        device=RUN.device,
+    threads: RUN.threads
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+        gpu=RUN.gpus,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip caption-shard {params.specs} --shard {params.shard[0]} --of {params.shard[1]}"
+        " --device {params.device} 2>&1 | tee {log}"
+
+
+rule captions:
+    # The parts together, and their quality where the scenes are known.
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/captions/{{job}}"),
+    log:
+        f"{ROOT}/logs/captions/{{job}}.log",
+    params:
+        specs=specs,
+        how=HOW,
+    threads: RUN.threads
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+        gpu=RUN.gpus,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"

@@ -1,0 +1,46 @@
+# What all rules share: the grid of the experiment, its jobs, and how a job is called.
+from clipvip.jobs import Jobs
+from clipvip.studies import Grid
+from snakemake.exceptions import WorkflowError
+
+
+def read_grid():
+    try:
+        return Jobs(Grid(config))
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+JOBS = read_grid()
+RUN = JOBS.grid.experiment.run
+ROOT = str(JOBS.root)
+HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
+URI = JOBS.grid.experiment.tracking or f"sqlite:///{JOBS.root.absolute()}/mlflow.db"
+HOW = f"--device {RUN.device} --workers {RUN.workers}"
+
+if workflow.is_main_process:
+    JOBS.prepare()
+    print(JOBS.summary(), file=sys.stderr)
+
+
+wildcard_constraints:
+    job="[0-9a-f]{12}",
+    study="|".join(JOBS.grid.studies),
+
+
+def needs(wildcards):
+    return JOBS.needs(JOBS.by_id[wildcards.job])
+
+
+def specs(wildcards):
+    return JOBS.specs(JOBS.by_id[wildcards.job])
+
+
+def stop_if_data_is_missing():
+    missing = JOBS.missing()
+    if missing:
+        raise WorkflowError("\n".join(["data or models that this experiment names are not there:", *missing]))
+
+
+def stage_times():
+    return JOBS.times()

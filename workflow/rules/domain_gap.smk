@@ -1,0 +1,19 @@
+# The language domain gap (paper section 3.1).
+rule gap:
+    # NMI of every language source against every downstream set.
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/gap/{{job}}"),
+    log:
+        f"{ROOT}/logs/gap/{{job}}.log",
+    params:
+        specs=specs,
+    threads: 1
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip run {params.specs} 2>&1 | tee {log}"

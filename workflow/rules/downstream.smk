@@ -1,0 +1,65 @@
+# Fine-tuning and evaluation on the downstream sets (paper section 4).
+rule downstream:
+    # Everything that starts from one checkpoint, in one process (run.pack).
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/downstream/{{job}}"),
+    log:
+        f"{ROOT}/logs/downstream/{{job}}.log",
+    params:
+        specs=specs,
+        how=HOW,
+    threads: RUN.threads
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+        gpu=RUN.gpus,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
+
+
+rule finetune:
+    # One fine-tuning (without run.pack).
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/finetune/{{job}}"),
+    log:
+        f"{ROOT}/logs/finetune/{{job}}.log",
+    params:
+        specs=specs,
+        how=HOW,
+    threads: RUN.threads
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+        gpu=RUN.gpus,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
+
+
+rule evaluate:
+    # One evaluation (without run.pack).
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/evaluate/{{job}}"),
+    log:
+        f"{ROOT}/logs/evaluate/{{job}}.log",
+    params:
+        specs=specs,
+        how=HOW,
+    threads: RUN.threads
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+        gpu=RUN.gpus,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
