@@ -6,7 +6,6 @@ code in both cases. A clip without a caption has no row: no caption is ever made
 
 import json
 import os
-import re
 import shutil
 import sys
 import time
@@ -21,8 +20,8 @@ import torch
 from jaxtyping import UInt8
 from tqdm import tqdm
 
-from clipvip import manifest
-from clipvip.batches import Clips, open_clips, texts_by_clip
+from clipvip import caption_quality, manifest
+from clipvip.batches import Clips, open_clips
 from clipvip.cells import Run
 from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings
 from clipvip.video import VideoError
@@ -30,8 +29,6 @@ from clipvip.video import VideoError
 BATCH = 256  # frames captioned at a time
 PART = 8 * BATCH  # clips that a kill loses at most
 EMPTY = "empty caption"
-OBJECT = ("colour", "shape", "size", "place")  # attributes of the object, which may be out of sight
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -88,26 +85,8 @@ def make(settings: CaptionerSettings, inputs: dict[str, Path], out: Path, run: R
     Captioner(processor, model).save(out / "model")
     captioner = Captioner.load(out / "model", run.device)  # what is judged is what was written
     facts = {"steps": history[-1]["step"], "parameters": model.num_parameters(), "vocabulary": len(processor.tokenizer)}
-    return {**facts, "quality": _agreement(captioner, inputs, FramesSettings(size=model.config.vision_config.image_size))}
-
-
-def _agreement(captioner: Captioner, inputs: dict[str, Path], frames: FramesSettings) -> dict[str, float]:
-    """On the val split: share of captions that are one of their image's references, and of their words found there."""
-    texts = texts_by_clip(manifest.read(inputs["corpus"], split="val"))
-    clips = open_clips(inputs, frames)
-    ids = clips.readable(list(texts))
-    equal, found, said = 0, 0, 0
-    for start in range(0, len(ids), BATCH):
-        batch = ids[start : start + BATCH]
-        written = captioner.write([clips.middle(i)[0] for i in batch], CaptionsSettings())
-        for clip_id, text in zip(batch, written, strict=True):
-            references = [_WORD.findall(known.lower()) for known in texts[clip_id]]
-            words = _WORD.findall(text.lower())
-            equal += words in references
-            found += len([word for word in words if any(word in known for known in references)])
-            said += len(words)
-    shares = {"exact": equal / max(1, len(ids)), "words": found / max(1, said)}
-    return {"clips": len(ids), **{key: round(value, 4) for key, value in shares.items()}}
+    frames = FramesSettings(size=model.config.vision_config.image_size)
+    return {**facts, "quality": caption_quality.agreement(captioner.write, inputs, frames)}
 
 
 # -- captions --------------------------------------------------------------------------------------
@@ -131,7 +110,7 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     manifest.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
     if "world" in inputs:
         truth = pd.read_parquet(inputs["world"] / "truth.parquet")
-        facts["quality"] = quality(pd.read_parquet(out / "captions.parquet"), truth)
+        facts["quality"] = caption_quality.by_attribute(pd.read_parquet(out / "captions.parquet"), truth)
         (out / "quality.json").write_text(json.dumps(facts["quality"], indent=1) + "\n")
     return facts
 
@@ -171,36 +150,11 @@ def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
     }
 
 
-def quality(captions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, Any]:
-    """By attribute: how many captions name it, how many of these are right, and both as shares.
-
-    An attribute of an object that is out of sight in the middle frame cannot be right; `empty` counts such frames
-    and the captions that name no object there.
-    """
-    from clipvip.mini.language import mentions
-    from clipvip.mini.scenes import NAMES
-
-    rows = captions.merge(truth[["clip_id", "middle"]], on="clip_id")
-    said, seen = [mentions(text) for text in rows["caption"]], [json.loads(middle) for middle in rows["middle"]]
-    found: dict[str, Any] = {"captions": len(rows), "attributes": {}}
-    for slot in NAMES:
-        pairs = [(words[slot], facts) for words, facts in zip(said, seen, strict=True) if slot in words]
-        right = sum(word == facts[slot] and (facts["visible"] or slot not in OBJECT) for word, facts in pairs)
-        counts = {"named": len(pairs), "right": right}
-        shares = {"named_share": len(pairs) / max(1, len(rows)), "right_share": right / max(1, len(pairs))}
-        found["attributes"][slot] = {**counts, **{key: round(value, 4) for key, value in shares.items()}}
-    blank = [not set(OBJECT) & set(words) for words, facts in zip(said, seen, strict=True) if not facts["visible"]]
-    found["empty"] = {"clips": len(blank), "right": sum(blank)}
-    return found
-
-
 def _clip_ids(corpus: Path) -> list[str]:
     return list(manifest.clips(manifest.read(corpus))["clip_id"])
 
 
-def _in_parts(
-    settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str
-) -> list[Path]:
+def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str) -> list[Path]:
     """Caption `ids` in parts of PART clips; the files of all parts, those of an earlier, killed run included."""
     folder = run.work / "parts" / name
     folder.mkdir(parents=True, exist_ok=True)

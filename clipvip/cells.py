@@ -27,7 +27,7 @@ from typing import Any
 from clipvip.config import Settings, build, canonical, digest
 from clipvip.source import fingerprint
 
-# stage -> (model of its settings in clipvip.stages, function that makes it)
+# stage -> (model of its settings, function that makes it)
 STAGES: dict[str, tuple[str, str]] = {
     "world": ("config:WorldSettings", "mini.world:make"),
     "corpus": ("config:CorpusSettings", "corpora.corpus:make"),
@@ -41,10 +41,10 @@ STAGES: dict[str, tuple[str, str]] = {
     "evaluate": ("config:EvaluateCell", "evaluate:make"),
 }
 # A frame cache only saves decoding: what it holds follows from the corpus and the frame settings.
-UNKEYED = {"frames"}
+UNKEYED = "frames"
 
 
-def _quiet(step: int, values: dict[str, float]) -> None:
+def _quiet(step: int, values: dict[str, float | int]) -> None:
     """Log nowhere."""
 
 
@@ -55,7 +55,7 @@ class Run:
     work: Path  # state for resuming; survives a crash, removed on success
     device: str = "cpu"
     workers: int = 0
-    log: Callable[[int, dict[str, float]], None] = _quiet
+    log: Callable[[int, dict[str, float | int]], None] = _quiet
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """12 hex digits over stage, settings that are not at their default, and keys of inputs."""
-        inputs = {role: cell.key for role, cell in self.inputs.items() if role not in UNKEYED}
+        inputs = {role: cell.key for role, cell in self.inputs.items() if not _unkeyed(role)}
         settings = self.settings.model_dump(mode="json", exclude_defaults=True)
         return digest({"stage": self.stage, "settings": settings, "inputs": inputs})
 
@@ -89,8 +89,13 @@ class Cell:
         return {"stage": self.stage, "settings": self.settings.model_dump(mode="json"), "inputs": inputs}
 
 
+def _unkeyed(role: str) -> bool:
+    """`frames` or, for example, `validation:frames`."""
+    return role.split(":")[-1] == UNKEYED
+
+
 def _lineage(stage: str, inputs: dict[str, str]) -> str:
-    kept = {role: lineage for role, lineage in inputs.items() if role not in UNKEYED}
+    kept = {role: lineage for role, lineage in inputs.items() if not _unkeyed(role)}
     return digest([stage_fingerprint(stage), kept])
 
 

@@ -166,6 +166,7 @@ class CaptionsSettings(Settings):
 
     max_tokens: int = 20
     num_beams: int = 1
+    frames: FramesSettings = FramesSettings()  # as the experiment's: the captions follow from them, cached or not
 
 
 class GapSettings(Settings):

@@ -16,7 +16,7 @@ def findings(folder: Path) -> str:
     verdicts = _verdicts(folder)
     found = [f"The paper says: {_sentence(plan['claim'])}" if plan.get("claim") else ""]
     found += [_overall(plan, verdicts), *(_line(row) for _, row in verdicts.iterrows())]
-    found += [_missing(folder), _seeds(plan), _caution(folder)]
+    found += [_missing(folder), _intervals(plan, verdicts), _caution(folder)]
     return " ".join(part for part in found if part)
 
 
@@ -78,15 +78,21 @@ def _missing(folder: Path) -> str:
     return f"Not finished, and so not counted: {names}." if names else ""
 
 
-def _seeds(plan: dict[str, Any]) -> str:
-    seeds = sorted({row["seed"] for row in plan["rows"]})
+def _intervals(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
+    """What the intervals hold, and what they do not."""
+    seeds, gap = sorted({row["seed"] for row in plan["rows"]}), verdicts["metric"].astype(str).str.startswith("nmi/")
+    listed, queries = ", ".join(str(seed) for seed in seeds), "the draw of test queries"
     if len(seeds) == 1:
-        return (
-            f"There is one seed ({seeds[0]}): the intervals hold the chance of drawing these test queries, not that "
-            "of training, so another seed may differ by more."
-        )
-    listed = ", ".join(str(seed) for seed in seeds)
-    return f"There are {len(seeds)} seeds ({listed}); the intervals hold both the draw of test queries and training."
+        said = f"There is one seed ({listed}): the intervals hold {queries}, not training, which may differ by more."
+    elif (verdicts.loc[~gap, "seeds"] < 2).any():
+        said = f"There are {len(seeds)} seeds ({listed}), but some comparisons rest on one and hold {queries} only."
+    else:
+        said = f"There are {len(seeds)} seeds ({listed}); the intervals hold both {queries} and training."
+    if gap.any():
+        said += " Intervals of NMI hold repeated draws of sentences from the same corpora."
+    if len(verdicts) > 1:
+        said += f" Each interval stands for itself, uncorrected for there being {len(verdicts)}."
+    return said
 
 
 def _caution(folder: Path) -> str:

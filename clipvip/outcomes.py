@@ -1,8 +1,10 @@
-"""What one finished evaluation says, query by query: its ranks, and the scores that intervals and tests are made of."""
+"""What the finished cells of a study say: ranks query by query, and the scores that intervals and tests are made of."""
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,8 @@ from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 from scipy.special import digamma
 
+from clipvip.expect import Expectation, Metric, check_expect
+from clipvip.receipts import Finished, find, uses
 from clipvip.statistics import Statistic
 
 TOLERANCE = 0.01  # points or ranks by which metrics.json may differ from ranks.parquet
@@ -87,12 +91,82 @@ def _codes(clusters: "pd.Series[str]") -> NDArray[np.int64]:
 def answers_of(evaluations: list[Evaluation], direction: str) -> list[Answers]:
     """One direction of each; ValueError where they did not answer the same queries in the same clusters."""
     found = [each.answers[direction] for each in evaluations]
-    first = found[0] if found else None
     for one, each in zip(evaluations, found, strict=True):
-        assert first is not None
-        if not (np.array_equal(each.query, first.query) and np.array_equal(each.cluster, first.cluster)):
+        if not (np.array_equal(each.query, found[0].query) and np.array_equal(each.cluster, found[0].cluster)):
             raise ValueError(
                 f"cells {evaluations[0].key} and {one.key} (evaluate) answered different {direction} queries, so "
                 "they cannot be compared; evaluate both on the same corpus and frames"
             )
     return found
+
+
+class Study:
+    """A plan with its finished cells; each is read once, however many rows share it."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.plan = plan
+        self.root = Path(plan["results"])
+        self.downstream: list[str] = plan["downstream"]
+        self.variants = list(dict.fromkeys(str(row["variant"]) for row in plan["rows"]))
+        self._evaluations: dict[str, Evaluation] = {}
+
+    @cached_property
+    def cells(self) -> dict[str, Finished]:
+        """The finished cells that the plan names, by key."""
+        found = {}
+        for key in {use.key for use in uses(self.plan)}:
+            try:
+                cell = find(self.root, key)
+            except ValueError:  # not there: shown as missing
+                continue
+            if cell.receipt.get("status") == "finished":
+                found[key] = cell
+        return found
+
+    @cached_property
+    def nmi(self) -> pd.DataFrame:
+        """nmi.csv of the domain-gap cell; no rows where there is none."""
+        cell = self.cells.get(self.plan.get("gap") or "")
+        if cell is None:
+            return pd.DataFrame(columns=["source", "downstream", "repeat", "nmi", "sentences"])
+        return pd.read_csv(cell.folder / "nmi.csv")
+
+    def expectations(self) -> list[Expectation]:
+        """The lines of `expect`, parsed."""
+        sources = sorted(set(self.nmi["source"]))
+        lines = []
+        for line in self.plan["expect"]:
+            named = sources or [word for word in line.split() if word not in "<>"]  # gap cell missing: names unchecked
+            lines.append(check_expect(line, self.variants, named, self.downstream, study=self.plan["study"]))
+        return lines
+
+    def evaluation(self, row: dict[str, Any], metric: Metric) -> Evaluation | None:
+        """The finished evaluation that holds `metric` of this row."""
+        key = row["cells"].get(f"{metric.when}/{metric.downstream}")
+        if key not in self.cells:
+            return None
+        found = self.read(key)
+        return found if metric.direction in found.answers else None
+
+    def read(self, key: str) -> Evaluation:
+        """A finished evaluation, read once."""
+        if key not in self._evaluations:
+            self._evaluations[key] = read_evaluation(self.cells[key].folder)
+        return self._evaluations[key]
+
+    def evaluations(self, variant: str, metric: Metric) -> dict[int, Evaluation]:
+        """The same by seed."""
+        rows = [row for row in self.plan["rows"] if row["variant"] == variant]
+        found = {int(row["seed"]): self.evaluation(row, metric) for row in rows}
+        return {seed: each for seed, each in found.items() if each is not None}
+
+    def pairs(self, left: str, right: str, metric: Metric) -> list[tuple[Evaluation, Evaluation]]:
+        """Both variants at the seeds that both have; seeds that share both cells are one replicate."""
+        a, b = self.evaluations(left, metric), self.evaluations(right, metric)
+        both = {(a[seed].key, b[seed].key): (a[seed], b[seed]) for seed in a if seed in b}
+        return list(both.values())
+
+    def absent(self, left: str, right: str, metric: Metric) -> list[int]:
+        """Seeds of the plan at which one of the two has no finished evaluation."""
+        planned = {int(row["seed"]) for row in self.plan["rows"] if row["variant"] in (left, right)}
+        return sorted(planned - (set(self.evaluations(left, metric)) & set(self.evaluations(right, metric))))

@@ -3,6 +3,7 @@ transformer) of random start on a COCO-style corpus. Stands in for the captioner
 """
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,7 @@ INIT_STD = 0.06  # at GIT's own 0.02 a width of 64 learns shapes much later
 ROWS = 100  # of the history, at most
 
 
-def train(
-    settings: CaptionerSettings, inputs: dict[str, Path], run: Run
-) -> tuple[Any, Any, list[dict[str, float]]]:
+def train(settings: CaptionerSettings, inputs: dict[str, Path], run: Run) -> tuple[Any, Any, list[dict[str, float]]]:
     """Processor, model and history of a captioner trained on the train split of inputs["corpus"].
 
     ValueError where the settings do not make one, or the frame cache is of another size than the model reads.
@@ -102,15 +101,13 @@ def make_model(shape: TinyCaptioner, tokenizer: Any) -> Any:
     return GitForCausalLM(config)
 
 
-def _fit(
-    model: Any, processor: Any, batches: Batches, settings: OptimSettings, run: Run
-) -> list[dict[str, float]]:
+def _fit(model: Any, processor: Any, batches: Batches, settings: OptimSettings, run: Run) -> list[dict[str, float]]:
     """AdamW with linear warm-up and cosine to zero; `model` is trained in place, the history comes back."""
     steps = settings.steps or max(1, round((settings.epochs or 0) * len(batches)))
     warmup, every = max(1, round(settings.warmup * steps)), max(1, steps // ROWS)
     weights = [p for p in model.parameters() if settings.decay_all or p.ndim > 1]
     others = [p for p in model.parameters() if not settings.decay_all and p.ndim <= 1]  # biases and layer norms
-    groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(
         groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )
@@ -124,8 +121,9 @@ def _fit(
     )
     history: list[dict[str, float]] = []
     model.train()
-    for step in tqdm(range(1, steps + 1), desc="captioner", unit="step", disable=None):
-        lr = schedule.get_last_lr()[0]
+    bar = tqdm(range(1, steps + 1), desc="captioner", unit="step", disable=None)
+    for step in bar:
+        lr = float(schedule.get_last_lr()[0])
         loss = loss_of(model, processor, batches[step - 1])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -133,8 +131,12 @@ def _fit(
         optimiser.step()
         schedule.step()
         if step % every == 0 or step == steps:
-            history.append({"step": step, "loss": loss.item(), "lr": lr})
-            run.log(step, {"loss": loss.item(), "lr": lr})
+            figures = {"loss": float(loss.detach()), "lr": lr}
+            history.append({"step": step, **figures})
+            run.log(step, figures)
+            bar.set_postfix(loss=f"{figures['loss']:.3f}")
+        if bar.disable and step % max(1, steps // 5) == 0:  # a log file instead of a terminal
+            print(f"captioner: {step}/{steps} steps, loss {float(loss.detach()):.3f}", file=sys.stderr, flush=True)
     model.eval()
     return history
 

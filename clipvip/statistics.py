@@ -236,9 +236,11 @@ def _weights(num_clusters: int, resamples: int, seed: int) -> NDArray[np.float64
 
 def _medians(values: Values, clusters: Clusters, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The median of every resample; of an even number of values, the mean of the middle two."""
-    order = np.argsort(values)
+    levels, level = np.unique(values, return_inverse=True)  # ranks take few values, so this is a small product
     code = np.unique(clusters, return_inverse=True)[1]
-    reached = np.cumsum(weights[:, code[order]], axis=1)
+    counts = np.zeros((weights.shape[1], len(levels)))
+    np.add.at(counts, (code, level), 1)
+    reached = weights @ counts.cumsum(axis=1)  # values up to each level, [resample, level]
     total = reached[:, -1]
     middle = [np.argmax(reached >= place[:, None], axis=1) for place in ((total + 1) // 2, total // 2 + 1)]
-    return np.asarray(values[order][np.stack(middle)].mean(axis=0))
+    return np.asarray(levels[np.stack(middle)].mean(axis=0))

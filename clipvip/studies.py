@@ -157,7 +157,9 @@ class Grid:
         if settings.baseline is not None and settings.baseline not in settings.variants:
             raise ValueError(f"{where}: baseline {settings.baseline!r} is not one of its variants")
         for line in settings.expect:
-            check_expect(line, list(settings.variants), list(self.experiment.gap_sources), list(downstream))
+            check_expect(
+                line, list(settings.variants), list(self.experiment.gap_sources), list(downstream), study=where
+            )
         rows = []
         for variant, change in settings.variants.items():
             resolved = self._resolve(settings.base, change, f"{where}: {variant}")

@@ -7,20 +7,16 @@ the language domain gap (sections 3.1 to 4). A cell that is not finished leaves 
 
 import json
 import math
-from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from clipvip import statistics
-from clipvip.expect import DIRECTIONS, Expectation, Metric, check_expect, metrics
-from clipvip.outcomes import Answers, Evaluation, answers_of, read_evaluation, statistic
-from clipvip.receipts import Finished, Use, find, uses
-from clipvip.statistics import Interval
+from clipvip.expect import Expectation, Metric, metrics
+from clipvip.outcomes import Evaluation, Study, answers_of, statistic
+from clipvip.statistics import Clusters, Interval, Values
 
 VAL = ["val/t2v/R@1", "val/t2v/R@5", "val/t2v/R@10"]
 TESTS = ["variant", "baseline", "set", "when", "metric", "value", "baseline_value", "difference", "low", "high", "p"]
@@ -29,114 +25,61 @@ VERDICTS = ["expect", "metric", "left", "right", "difference", "low", "high", "v
 GAP = ["source", "downstream", "nmi", "low", "high", "repeats", "sentences"]
 ONE_SEED = "one seed: the interval holds query sampling only, not training noise"
 NOTHING = Interval(math.nan, math.nan, math.nan)
-Scores = list[NDArray[np.float64]]
 
 
 def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Write the study's tables into `out`; counts of rows, missing rows and verdicts. ValueError: a bad line or cell."""
+    """Write the tables into `out` and return counts (rows, missing, verdicts). ValueError: a bad line or cell."""
     study = Study(plan)
     expectations = study.expectations()
-    rows = table(study)
-    tables = {"table": rows, "summary": summary(study), "tests": tests(study), "curves": curves(study)}
-    tables["verdicts"] = pd.DataFrame([_verdict(study, each) for each in expectations], columns=VERDICTS)
+    tables = {"table": table(study), "summary": summary(study), "tests": tests(study), "curves": curves(study)}
+    tables["verdicts"] = pd.DataFrame([verdict(study, each) for each in expectations], columns=VERDICTS)
     if plan.get("gap"):
         tables["gap"] = gap(study)
-    for name, each in tables.items():
-        each.to_csv(out / f"{name}.csv", index=False, float_format="%.10g")
+    for name, rows in tables.items():
+        rows.to_csv(out / f"{name}.csv", index=False, float_format="%.10g")
     counts = {str(name): int(count) for name, count in tables["verdicts"]["verdict"].value_counts().items()}
-    return {"rows": len(rows), "missing": int((rows["status"] == "missing").sum()), "verdicts": counts}
-
-
-class Study:
-    """A plan with its finished cells; each is read once, however many rows share it."""
-
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.plan = plan
-        self.root = Path(plan["results"])
-        self.downstream: list[str] = plan["downstream"]
-        self.variants = list(dict.fromkeys(str(row["variant"]) for row in plan["rows"]))
-        self._evaluations: dict[str, Evaluation] = {}
-
-    @cached_property
-    def cells(self) -> dict[str, Finished]:
-        """The finished cells that the plan names, by key."""
-        found = {}
-        for key in {use.key for use in uses(self.plan)}:
-            try:
-                cell = find(self.root, key)
-            except ValueError:  # not there: shown as missing
-                continue
-            if cell.receipt.get("status") == "finished":
-                found[key] = cell
-        return found
-
-    @cached_property
-    def nmi(self) -> pd.DataFrame:
-        """nmi.csv of the domain-gap cell; no rows where there is none."""
-        cell = self.cells.get(_key(self.plan.get("gap")))
-        if cell is None:
-            return pd.DataFrame(columns=["source", "downstream", "repeat", "nmi", "sentences"])
-        return pd.read_csv(cell.folder / "nmi.csv")
-
-    def expectations(self) -> list[Expectation]:
-        """The lines of `expect`, parsed."""
-        sources = sorted(set(self.nmi["source"]))
-        lines = []
-        for line in self.plan["expect"]:
-            named = sources or [word for word in line.split() if word not in "<>"]  # gap cell missing: names unchecked
-            lines.append(check_expect(line, self.variants, named, self.downstream, study=self.plan["study"]))
-        return lines
-
-    def evaluation(self, row: dict[str, Any], metric: Metric) -> Evaluation | None:
-        """The finished evaluation that holds `metric` of this row."""
-        key = _key(row["cells"].get(f"{metric.when}/{metric.downstream}"))
-        if key not in self.cells:
-            return None
-        if key not in self._evaluations:
-            self._evaluations[key] = read_evaluation(self.cells[key].folder)
-        found = self._evaluations[key]
-        return found if metric.direction in found.answers else None
-
-    def evaluations(self, variant: str, metric: Metric) -> dict[int, Evaluation]:
-        """The same by seed."""
-        rows = [row for row in self.plan["rows"] if row["variant"] == variant]
-        found = {int(row["seed"]): self.evaluation(row, metric) for row in rows}
-        return {seed: each for seed, each in found.items() if each is not None}
-
-    def pairs(self, left: str, right: str, metric: Metric) -> list[tuple[Evaluation, Evaluation]]:
-        """Both variants at the seeds that both have; seeds that share both cells are one replicate."""
-        a, b = self.evaluations(left, metric), self.evaluations(right, metric)
-        both = {(a[seed].key, b[seed].key): (a[seed], b[seed]) for seed in a if seed in b}
-        return list(both.values())
+    missing = int((tables["table"]["status"] == "missing").sum())
+    return {"rows": len(tables["table"]), "missing": missing, "verdicts": counts}
 
 
 def table(study: Study) -> pd.DataFrame:
-    """A row a variant and seed: metrics, intervals over queries, keys, what is missing."""
-    rows = []
+    """A row a variant and seed: metrics, intervals over queries, keys of the cells, what is missing."""
+    rows: list[list[dict[str, Any]]] = []
     for row in study.plan["rows"]:
-        keys = {role: _key(key) for role, key in row["cells"].items() if key}
+        keys = {role: key for role, key in row["cells"].items() if key}
         missing = [role for role, key in keys.items() if key not in study.cells]
-        prints = {role: study.cells[key].receipt.get("fingerprint") for role, key in keys.items() if key in study.cells}
-        tail = {f"cell/{role}": key for role, key in keys.items()}
-        tail |= {"status": "missing" if missing else "finished", "missing": " ".join(missing)}
-        tail |= {"fingerprints": json.dumps(prints)}
-        rows.append(({"variant": row["variant"], "seed": row["seed"]}, _values(study, row), tail))
-    columns = [name for part in range(3) for row in rows for name in row[part]]
-    return pd.DataFrame([a | b | c for a, b, c in rows], columns=list(dict.fromkeys(columns)))
+        prints = {role: study.cells[key].receipt["fingerprint"] for role, key in keys.items() if key in study.cells}
+        cells = {f"cell/{role}": key for role, key in keys.items()}
+        state = {"status": "missing" if missing else "finished", "missing": " ".join(missing)}
+        state["fingerprints"] = json.dumps(prints)
+        rows.append([{"variant": row["variant"], "seed": row["seed"]}, _values(study, row), cells, state])
+    columns = dict.fromkeys(name for part in zip(*rows, strict=True) for each in part for name in each)
+    return pd.DataFrame([{k: v for part in row for k, v in part.items()} for row in rows], columns=list(columns))
 
 
 def _values(study: Study, row: dict[str, Any]) -> dict[str, float]:
+    """The metrics of one row; intervals for the recalls that no other query helped, and for order."""
     found: dict[str, float] = {}
     for metric in metrics(study.downstream):
         evaluation = study.evaluation(row, metric)
         if evaluation is None:
             continue
-        found[metric.name] = evaluation.metrics[_within(metric)]
-        if _has_interval(metric):
-            interval = _interval([evaluation], metric)
-            found |= {f"{metric.name}/low": interval.low, f"{metric.name}/high": interval.high}
-        if metric.direction == "t2v":  # once
-            found |= _ceiling(metric, evaluation)
+        interval = metric.direction in ("t2v", "v2t", "order") and metric.score not in ("MdR", "MnR")
+        own = evaluation.metrics[metric.name.removeprefix(f"{metric.downstream}/").removeprefix("zero_shot/")]
+        found |= _spread(metric.name, _interval([evaluation], metric)) if interval else {}
+        found[metric.name] = own
+    for downstream in study.downstream:
+        found |= _ceilings(study, row, downstream)
+    return found
+
+
+def _ceilings(study: Study, row: dict[str, Any], downstream: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for when, middle in (("fine_tuned", ""), ("zero_shot", "zero_shot/")):
+        key = row["cells"].get(f"{when}/{downstream}")
+        values = study.read(key).metrics if key in study.cells else {}
+        ceilings = {name: value for name, value in values.items() if name.startswith("ceiling/")}
+        found |= {f"{downstream}/{middle}{name}": value for name, value in ceilings.items()}
     return found
 
 
@@ -144,28 +87,140 @@ def summary(study: Study) -> pd.DataFrame:
     """A row a variant: the mean over seeds and its interval, of queries and, from two seeds on, of training."""
     rows = []
     for variant in study.variants:
-        seeds = {row["seed"] for row in study.plan["rows"] if row["variant"] == variant}
-        found: dict[str, Any] = {"variant": variant, "seeds": len(seeds)}
+        own = [row for row in study.plan["rows"] if row["variant"] == variant]
+        found: dict[str, Any] = {"variant": variant, "seeds": len(own)}
         for metric in metrics(study.downstream):
             distinct = list({each.key: each for each in study.evaluations(variant, metric).values()}.values())
-            if not distinct:
-                continue
-            interval = _interval(distinct, metric)
-            found[metric.name] = interval.estimate
-            if _has_interval(metric):
-                found |= {f"{metric.name}/low": interval.low, f"{metric.name}/high": interval.high}
-            if metric.direction == "t2v":
-                found |= _ceiling(metric, distinct[0])
-        rows.append(found)
+            if distinct:
+                found |= _spread(metric.name, _interval(distinct, metric))
+        ceilings = [_ceilings(study, row, downstream) for downstream in study.downstream for row in own]
+        rows.append(found | {name: value for each in ceilings for name, value in each.items()})
     return pd.DataFrame(rows)
 
 
+def _spread(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.estimate, f"{name}/low": interval.low, f"{name}/high": interval.high}
+
+
 def _interval(evaluations: list[Evaluation], metric: Metric) -> Interval:
-    """Over the queries of one evaluation, or over queries and seeds of several; percentages stay within 0 and 100."""
+    """Over queries, and over seeds where there are several; a percentage stays within 0 and 100, a rank above 1."""
     answers = answers_of(evaluations, metric.direction)
-    scores, kind = [each.scores(metric.score) for each in answers], statistic(metric.score)
-    if not _has_interval(metric):
-        return Interval(float(np.mean([getattr(np, kind)(each) for each in scores])), math.nan, math.nan)
-    found = statistics.over_seeds(scores, answers[0].cluster, statistic=kind)
-    most = math.inf if metric.score in ("MdR", "MnR") else 100.0
-    return Interval(found.estimate, max(found.low, 0.0), min(found.high, most))
+    scores = [each.scores(metric.score) for each in answers]
+    found = statistics.over_seeds(scores, answers[0].cluster, statistic=statistic(metric.score))
+    least, most = (1.0, math.inf) if metric.score in ("MdR", "MnR") else (0.0, 100.0)
+    return Interval(found.estimate, max(found.low, least), min(found.high, most))
+
+
+def tests(study: Study) -> pd.DataFrame:
+    """Every variant against the baseline: text-to-video mean reciprocal rank and R@1; Holm's correction over all.
+
+    With one seed p is of sign flips by cluster; with several it is of the interval's own variance (queries and
+    training). `queries_needed`: texts for 80 % power at the difference seen, training noise left aside.
+    """
+    baseline = study.plan["baseline"]
+    pairs = [(variant, baseline) for variant in study.variants if baseline is not None and variant != baseline]
+    rows = [
+        _test(study, variant, against, Metric(downstream, when, "t2v", score))
+        for variant, against in pairs
+        for downstream in study.downstream
+        for when in ("fine_tuned", "zero_shot")
+        for score in ("MRR", "R@1")
+    ]
+    found = pd.DataFrame(rows, columns=TESTS)
+    found["p_holm"] = statistics.holm(found["p"].to_numpy(np.float64))
+    return found
+
+
+def _test(study: Study, variant: str, baseline: str, metric: Metric) -> dict[str, Any]:
+    row: dict[str, Any] = {"variant": variant, "baseline": baseline, "set": metric.downstream, "when": metric.when}
+    row |= {"metric": metric.name, "num_seeds": 0, "p": math.nan, "note": "missing"}
+    pairs = study.pairs(variant, baseline, metric)
+    if not pairs:
+        return row
+    left, right, clusters = _paired_scores(pairs, metric)
+    a, b = np.mean(left, axis=0), np.mean(right, axis=0)
+    interval = statistics.over_seeds(left, clusters, baseline=right)
+    differences = statistics.cluster_differences(a, b, clusters)
+    row |= {"value": a.mean(), "baseline_value": b.mean(), "effect_size": statistics.effect_size(a, b, clusters)}
+    row |= {"difference": interval.estimate, "low": interval.low, "high": interval.high, "num_seeds": len(pairs)}
+    row |= {"num_queries": len(a), "num_clusters": len(differences)}
+    needed = statistics.queries_needed(interval.estimate, float(differences.std(ddof=1)))
+    row["queries_needed"] = math.ceil(needed * len(a) / len(differences)) if math.isfinite(needed) else needed
+    if len(pairs) == 1:
+        row |= {"p": statistics.paired_permutation(a, b, clusters), "test": "sign flips", "note": ONE_SEED}
+    else:
+        spread = statistics.spread_over_seeds(left, clusters, baseline=right)
+        row |= {"p": statistics.p_over_seeds(spread), "test": "t over seeds", "note": ""}
+    return row
+
+
+def _paired_scores(
+    pairs: list[tuple[Evaluation, Evaluation]], metric: Metric
+) -> tuple[list[Values], list[Values], Clusters]:
+    """Scores of the same queries, a seed each: left, right, and the clusters of the queries."""
+    answers = answers_of([each for pair in pairs for each in pair], metric.direction)
+    scores = [each.scores(metric.score) for each in answers]
+    return scores[::2], scores[1::2], answers[0].cluster
+
+
+def verdict(study: Study, expectation: Expectation) -> dict[str, Any]:
+    """One line of `expect`: yes or no where the whole interval of left - right lies on one side, else undetermined."""
+    metric = expectation.metric
+    row: dict[str, Any] = {"expect": expectation.line, "metric": metric.name}
+    interval, (left, right), seeds, note = (_gap_verdict if metric.when == "nmi" else _score_verdict)(
+        study, expectation
+    )
+    row |= {"left": left, "right": right, "difference": interval.estimate, "low": interval.low, "high": interval.high}
+    below, above = interval.high < 0, interval.low > 0
+    claimed, other = (below, above) if expectation.sign == "<" else (above, below)
+    return row | {"verdict": "yes" if claimed else "no" if other else "undetermined", "seeds": seeds, "note": note}
+
+
+def _score_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tuple[float, float], int, str]:
+    """Interval of left - right, both values, seeds, note."""
+    metric = expectation.metric
+    pairs = study.pairs(expectation.left, expectation.right, metric)
+    if not pairs:
+        return NOTHING, (math.nan, math.nan), 0, "missing: no seed at which both are finished"
+    left, right, clusters = _paired_scores(pairs, metric)
+    kind = statistic(metric.score)
+    interval = statistics.over_seeds(left, clusters, baseline=right, statistic=kind)
+    values = [float(np.mean([getattr(np, kind)(each) for each in side])) for side in (left, right)]
+    absent = study.absent(expectation.left, expectation.right, metric)
+    notes = [ONE_SEED] * (len(pairs) == 1) + [f"missing: seed {', '.join(map(str, absent))}"] * bool(absent)
+    return interval, (values[0], values[1]), len(pairs), "; ".join(notes)
+
+
+def _gap_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tuple[float, float], int, str]:
+    """The same for NMI: repeats are paired, since one repeat may share the sentences of the downstream set."""
+    rows = study.nmi[study.nmi["downstream"] == expectation.metric.downstream]
+    sides = rows.pivot_table(index="repeat", columns="source", values="nmi", aggfunc="first")
+    if not {expectation.left, expectation.right} <= set(sides.columns):
+        return NOTHING, (math.nan, math.nan), 0, f"missing: no {expectation.metric.name} of both sources"
+    left, right = (sides[name].to_numpy(np.float64) for name in (expectation.left, expectation.right))
+    note = f"{len(left)} repeated draws of sentences from the same corpora, one text encoder"
+    return statistics.t_interval(left - right), (float(left.mean()), float(right.mean())), 1, note
+
+
+def curves(study: Study) -> pd.DataFrame:
+    """Validation scores along post-pretraining: variant, seed, step, and every val column."""
+    found = [pd.DataFrame(columns=["variant", "seed", "step", *VAL])]
+    for row in study.plan["rows"]:
+        key = row["cells"].get("pretrain")
+        path = study.cells[key].folder / "history.csv" if key in study.cells else None
+        if path is None or not path.is_file():
+            continue
+        history = pd.read_csv(path)
+        columns = [name for name in history.columns if name.startswith("val/")]
+        validated = history.dropna(subset=columns, how="all") if columns else history[:0]
+        found.append(validated[["step", *columns]].assign(variant=row["variant"], seed=row["seed"]))
+    return pd.concat([each.astype(object) for each in found], ignore_index=True)
+
+
+def gap(study: Study) -> pd.DataFrame:
+    """Mean NMI of every source and set, with its t interval over repeats."""
+    rows = []
+    for (source, downstream), each in study.nmi.groupby(["source", "downstream"], sort=False):
+        interval = statistics.t_interval(each["nmi"].to_numpy(np.float64))
+        rows.append((source, downstream, *interval, len(each), each["sentences"].iloc[0]))
+    return pd.DataFrame(rows, columns=GAP)

@@ -28,12 +28,15 @@ LOGGED = 100  # rows of the history, at most, beside validations
 CHECKPOINT_SECONDS = 120.0
 
 
+Figures = dict[str, float | int]
+
+
 @dataclass
 class Progress:
     """Where a run stands; with model, optimiser and random states this is all of it."""
 
     step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[Figures] = field(default_factory=list)
     best_score: float = -math.inf
     best: dict[str, Tensor] | None = None
 
@@ -62,7 +65,7 @@ def fit(
     validate: Callable[[ClipVip], dict[str, float]] | None = None,
     validate_at: frozenset[int] = frozenset(),
     keep_best: bool = False,
-) -> list[dict[str, float]]:
+) -> list[Figures]:
     """Train `model` in place; the history.
 
     `validate` is asked after each step count in `validate_at` (0: before the first) and its metrics join
@@ -78,7 +81,7 @@ def fit(
     steps = num_steps(settings, len(batches))
     every, saved, shown = max(1, steps // LOGGED), time.monotonic(), time.monotonic()
 
-    def look() -> dict[str, float]:
+    def look() -> Figures:
         if validate is None or progress.step not in validate_at:
             return {}
         model.eval()
@@ -96,7 +99,7 @@ def fit(
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None)
     for batch in stream(batches, progress.step, steps, run.workers):
         clock = time.perf_counter()
-        figures = _step(
+        figures: Figures = _step(
             model, batch.to(device), terms, settings, optimiser, scaler, rate(progress.step, steps, settings)
         )
         progress.step += 1
@@ -126,7 +129,7 @@ def _step(
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     lr: float,
-) -> dict[str, float]:
+) -> Figures:
     for group in optimiser.param_groups:
         group["lr"] = lr
     dtype = DTYPES.get(settings.precision)

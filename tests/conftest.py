@@ -61,3 +61,17 @@ def tiny_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clip.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small generated MSR-VTT as its finished cells: world, corpus, frames (24 x 24). Read-only."""
+    from clipvip.cells import Cell, run_spec, write_spec
+    from clipvip.config import CorpusSettings, FramesSettings, WorldSettings
+
+    root = tmp_path_factory.mktemp("cells")
+    settings = WorldSettings(part="msrvtt", clips={"train": 24, "test": 12})
+    world = Cell("world", settings)
+    corpus = Cell("corpus", CorpusSettings(format="msrvtt", world=settings, holdout=8), {"world": world})
+    frames = Cell("frames", FramesSettings(size=24), {"corpus": corpus})
+    return {cell.stage: run_spec(write_spec(root, cell)) for cell in (world, corpus, frames)}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clipvip import tables
 from clipvip.config import OBJECTIVES, digest
 
 QUERIES = 40
@@ -216,50 +217,5 @@ def main(tree: Tree) -> Path:
 
 
 def write_tables(folder: Path) -> None:
-    """The tables of a study: one width of interval for every metric, verdicts that follow from it."""
-    plan = json.loads((folder / "plan.json").read_text())
-    cells = Path(plan["results"]) / "cells"
-    rows, steps = [], []
-    for row in plan["rows"]:
-        flat: dict[str, Any] = {"variant": row["variant"], "seed": row["seed"], "status": "finished"}
-        for role, key in row["cells"].items():
-            kind, _, name = role.partition("/")
-            if kind in ("zero_shot", "fine_tuned"):
-                metrics = json.loads((cells / "evaluate" / key / "metrics.json").read_text())
-                prefix = f"{name}/zero_shot/" if kind == "zero_shot" else f"{name}/"
-                flat |= {prefix + metric: value for metric, value in metrics.items()}
-        rows.append(flat)
-        if "pretrain" in row["cells"]:
-            history = pd.read_csv(cells / "pretrain" / row["cells"]["pretrain"] / "history.csv")
-            kept = history[history["val/t2v/R@5"].notna()]
-            steps.append(kept[["step", *kept.filter(like="val/")]].assign(variant=row["variant"], seed=row["seed"]))
-    table = pd.DataFrame(rows)
-    table.to_csv(folder / "table.csv", index=False)
-    pd.concat(steps).to_csv(folder / "curves.csv", index=False)
-    mean = table.groupby("variant", sort=False).mean(numeric_only=True).drop(columns="seed")
-    summary = pd.concat([mean, (mean - 6).add_suffix("/low"), (mean + 6).add_suffix("/high")], axis=1).reset_index()
-    summary.to_csv(folder / "summary.csv", index=False)
-    gap = None
-    if plan["gap"]:
-        nmi = pd.read_csv(cells / "gap" / plan["gap"] / "nmi.csv")
-        gap = nmi.groupby(["source", "downstream"], as_index=False, sort=False)["nmi"].mean()
-        gap.assign(low=gap["nmi"] - 0.01, high=gap["nmi"] + 0.01).to_csv(folder / "gap.csv", index=False)
-    verdicts = [_verdict(line, mean, gap) for line in plan["expect"]]
-    pd.DataFrame(verdicts).to_csv(folder / "verdicts.csv", index=False)
-    pd.DataFrame({"variant": mean.index, "p_holm": 0.5}).to_csv(folder / "tests.csv", index=False)
-
-
-def _verdict(line: str, mean: pd.DataFrame, gap: pd.DataFrame | None) -> dict[str, Any]:
-    left, sign, right, _, metric = line.split()
-    if metric.startswith("nmi/"):
-        assert gap is not None
-        of = gap[gap["downstream"] == metric.removeprefix("nmi/")].set_index("source")["nmi"]
-        width = 0.01
-    else:
-        of, width = mean[metric], 9.0
-    difference = of[left] - of[right]
-    towards = difference if sign == ">" else -difference
-    verdict = "yes" if towards > width else "no" if towards < -width else "undetermined"
-    values = {"left": of[left], "right": of[right], "difference": difference}
-    bounds = {"low": difference - width, "high": difference + width}
-    return {"expect": line, "metric": metric, **values, **bounds, "verdict": verdict, "seeds": 2, "note": ""}
+    """The tables of a study, as the workflow writes them."""
+    tables.make(json.loads((folder / "plan.json").read_text()), folder)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from raw_corpora import IMAGE, VIDEO, put, read, write_msrvtt
 

@@ -161,7 +161,8 @@ def test_findings_follow_the_verdicts(studies: list[Path], verdicts: list[str], 
     text = _with_verdicts(studies[0], verdicts)
     assert said in text
     assert text.count("contrary is measured") == verdicts.count("no")
-    assert "2 seeds (0, 1)" in text
+    assert "2 seeds (0, 1); the intervals hold both" in text
+    assert "uncorrected for there being 3" in text
     assert "not comparable with the paper's" in text
 
 
@@ -174,6 +175,7 @@ def test_findings_give_numbers_with_units(studies: list[Path]) -> None:
     )
     assert "0.302 against 0.022, a difference of +0.280 (95 % interval" in text, "NMI has no unit and three digits"
     assert "one seed (0)" in text
+    assert "Intervals of NMI hold repeated draws" in text
 
 
 def test_findings_without_a_value_or_an_expectation(studies: list[Path]) -> None:

@@ -1,0 +1,329 @@
+"""Real GIT and BLIP folders of random weights, real files; shards and kills against one run without any."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from transformers import (
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipImageProcessorPil,
+    BlipProcessor,
+)
+
+from clipvip import captioner, frames, manifest, small_captioner
+from clipvip.caption_quality import by_attribute
+from clipvip.captioner import Captioner, caption, caption_shard, make, merge
+from clipvip.cells import Run
+from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings, OptimSettings, TinyCaptioner
+
+SIDE = 16
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
+SHAPE = TinyCaptioner(image_size=SIDE, patch_size=8, width=16, vision_layers=1, text_layers=1, heads=2, vocab_size=60)
+OPTIM = OptimSettings(steps=60, batch_size=16, lr=1e-2, weight_decay=0.0, warmup=0.05)
+TRAINED = CaptionerSettings(shape=SHAPE, corpus="coco", optim=OPTIM)
+CAPTIONS = CaptionsSettings(max_tokens=8, frames=FramesSettings(size=SIDE))
+
+
+def noise(count: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8))
+
+
+def words_tokenizer() -> Any:
+    return small_captioner.make_tokenizer([f"a {colour} picture" for colour in COLOURS], 60)
+
+
+@pytest.fixture(scope="module")
+def git_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("git")
+    processor = small_captioner.make_processor([f"a {colour} picture" for colour in COLOURS], SHAPE)
+    torch.manual_seed(1)
+    Captioner(processor, small_captioner.make_model(SHAPE, processor.tokenizer)).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def blip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("blip")
+    tokenizer = words_tokenizer()
+    layer = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    ids = {"bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id, "pad_token_id": 0}
+    text = {**layer, **ids, "sep_token_id": tokenizer.sep_token_id, "encoder_hidden_size": 16}
+    torch.manual_seed(1)
+    model = BlipForConditionalGeneration(
+        BlipConfig(
+            text_config={**text, "vocab_size": len(tokenizer), "initializer_range": 0.5},
+            vision_config={**layer, "image_size": SIDE, "patch_size": 8, "initializer_range": 0.5},
+        )
+    )
+    images = BlipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    Captioner(BlipProcessor(images, tokenizer), model).save(folder)
+    return folder
+
+
+def write_corpus(root: Path, split_sizes: dict[str, int]) -> Path:
+    """Images of one colour each, two captions an image."""
+    (root / "media").mkdir(parents=True)
+    rng, rows = np.random.default_rng(0), []
+    for split, count in split_sizes.items():
+        for number in range(count):
+            colour = list(COLOURS)[number % 3]
+            pixels = np.clip(rng.normal(COLOURS[colour], 12, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+            path = f"media/{split}{number:03d}.png"
+            Image.fromarray(pixels).save(root / path)
+            for text in (f"a {colour} picture", f"{colour} all over"):
+                place = {"path": path, "start": None, "end": None, "split": split}
+                rows.append({"clip_id": path[6:-4], **place, "text": text, "source": "caption"})
+    (root / "corpus").mkdir()
+    manifest.write(pd.DataFrame(rows), root / "corpus", root=root, format="coco")
+    return root / "corpus"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("coco"), {"train": 60, "val": 12})
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> tuple[Path, dict[str, Any]]:
+    """A captioner trained on the colours, and its receipt's facts."""
+    out = tmp_path_factory.mktemp("captioner")
+    return out, make(TRAINED, {"corpus": corpus}, out, Run(work=out))
+
+
+@pytest.mark.parametrize("kind", ["git", "blip"])
+@pytest.mark.parametrize("num_beams", [1, 2])
+def test_source_is_kept_and_writes_what_plain_generation_writes(
+    kind: str, num_beams: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    source = request.getfixturevalue(f"{kind}_folder")
+    facts = make(CaptionerSettings(source=str(source)), {}, tmp_path, Run(work=tmp_path))
+    assert facts["source"] == str(source)
+    images, ours = noise(5), Captioner.load(tmp_path / "model")
+    found = ours.write(images, CaptionsSettings(max_tokens=6, num_beams=num_beams))
+    slow = Captioner.load(source)
+    for image, text in zip(images, found, strict=True):  # one image at a time, without a key-value cache
+        pixels = slow.processor(images=[image], return_tensors="pt")["pixel_values"]
+        ids = slow.model.generate(
+            pixel_values=pixels, max_new_tokens=6, num_beams=num_beams, do_sample=False, use_cache=False
+        )
+        assert text == slow.processor.tokenizer.decode(ids[0], skip_special_tokens=True)
+    assert any(found)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"captioner.source: .*/nothing' is no image-to-text model"):
+        make(CaptionerSettings(source=str(tmp_path / "nothing")), {}, tmp_path, Run(work=tmp_path))
+
+
+def test_training_learns_the_colours_and_saves_what_it_learnt(cell: tuple[Path, dict[str, Any]], corpus: Path) -> None:
+    out, facts = cell
+    history = pd.read_csv(out / "history.csv")
+    assert list(history.columns) == ["step", "loss", "lr"]
+    assert history["step"].iloc[-1] == facts["steps"] == 60
+    assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
+    assert facts["quality"]["clips"] == 12
+    assert facts["quality"]["words"] > 0.9
+    images = [np.full((SIDE, SIDE, 3), colour, dtype=np.uint8) for colour in COLOURS.values()]
+    texts = Captioner.load(out / "model").write(images, CAPTIONS)
+    assert [colour in text for colour, text in zip(COLOURS, texts, strict=True)] == [True] * 3
+
+
+def test_training_repeats_exactly_and_the_frame_cache_changes_nothing(corpus: Path, tmp_path: Path) -> None:
+    frames.make(FramesSettings(size=SIDE), {"corpus": corpus}, tmp_path, Run(work=tmp_path))
+    settings = TRAINED.model_copy(update={"optim": OPTIM.model_copy(update={"steps": 5})})
+    runs = [
+        small_captioner.train(settings, inputs, Run(work=tmp_path))
+        for inputs in ({"corpus": corpus}, {"corpus": corpus, "frames": tmp_path})
+    ]
+    (one, model, history), (two, other, again) = runs
+    assert history == again
+    assert one.tokenizer.get_vocab() == two.tokenizer.get_vocab()
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_loss_is_the_cross_entropy_of_the_next_piece_by_hand(git_folder: Path, corpus: Path) -> None:
+    loaded = Captioner.load(git_folder)
+    clips = small_captioner.open_clips({"corpus": corpus}, FramesSettings(size=SIDE))
+    texts = {"train000": ["a red picture"], "train001": ["green"]}
+    batch = small_captioner.Batches(
+        clips=clips, clip_ids=list(texts), texts={"caption": texts}, tokenizer=loaded.processor.tokenizer,
+        num_frames=1, max_tokens=9, batch_size=2, seed=0,
+    )[0]  # fmt: skip
+    with torch.no_grad():
+        found = small_captioner.loss_of(loaded.model, loaded.processor, batch)
+        total, count = 0.0, 0
+        for image, ids in zip(batch.video[:, 0], batch.input_ids, strict=True):
+            pieces = [int(piece) for piece in ids if piece != loaded.processor.tokenizer.pad_token_id]
+            pixels = loaded.processor.image_processor([image.numpy()], return_tensors="pt")["pixel_values"]
+            for end in range(1, len(pieces)):  # one prefix at a time
+                logits = loaded.model(pixel_values=pixels, input_ids=torch.tensor([pieces[:end]])).logits[0, -1]
+                total -= float(torch.log_softmax(logits, dim=0)[pieces[end]])
+                count += 1
+    assert float(found) == pytest.approx(total / count, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (CaptionerSettings(), r"give either `source`"),
+        (TRAINED.model_copy(update={"optim": OPTIM.model_copy(update={"precision": "bf16"})}), r"trains in fp32"),
+    ],
+)
+def test_settings_that_make_no_captioner_are_refused(
+    settings: CaptionerSettings, message: str, corpus: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(settings, {"corpus": corpus}, tmp_path, Run(work=tmp_path))
+
+
+def test_frames_of_another_size_are_refused(corpus: Path, tmp_path: Path) -> None:
+    frames.make(FramesSettings(size=8), {"corpus": corpus}, tmp_path, Run(work=tmp_path))
+    with pytest.raises(ValueError, match="image_size is 16, the frame cache holds 8 px"):
+        small_captioner.train(TRAINED, {"corpus": corpus, "frames": tmp_path}, Run(work=tmp_path))
+
+
+@pytest.fixture
+def inputs(cell: tuple[Path, dict[str, Any]], corpus: Path) -> dict[str, Path]:
+    return {"captioner": cell[0], "corpus": corpus}
+
+
+def fresh(tmp_path: Path, name: str) -> tuple[Path, Run]:
+    out, work = tmp_path / name / "out", tmp_path / name / "work"
+    out.mkdir(parents=True)
+    work.mkdir()
+    return out, Run(work=work)
+
+
+def captions(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "captions.parquet")
+
+
+def test_shards_kills_and_the_cache_change_nothing(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captioner, "BATCH", 8)
+    monkeypatch.setattr(captioner, "PART", 16)
+    whole, run = fresh(tmp_path, "whole")
+    facts = caption(CAPTIONS, inputs, whole, run)
+    assert {key: facts[key] for key in ("clips", "captioned", "missing")} == {
+        "clips": 72,
+        "captioned": 72,
+        "missing": 0,
+    }
+    rows = captions(whole)
+    assert list(rows.columns) == ["clip_id", "caption", "model"]
+    assert list(rows["clip_id"]) == sorted(manifest.read(inputs["corpus"])["clip_id"].unique())
+    assert set(rows["model"]) == {f"git/{inputs['captioner'].name}"}
+
+    (tmp_path / "frames").mkdir()
+    frames.make(CAPTIONS.frames, {"corpus": inputs["corpus"]}, tmp_path / "frames", run)
+    cached = {**inputs, "frames": tmp_path / "frames"}
+    out, run = fresh(tmp_path, "shards")
+    files = [run.work / f"shard-{shard}-of-3.parquet" for shard in range(3)]
+    for shard in (0, 2):  # the second shard was never made: caption() makes up for it
+        caption_shard(CAPTIONS, cached, files[shard], shard, 3, run)
+    assert list(pd.read_parquet(files[0])["clip_id"]) == [f"train{n:03d}" for n in range(24)]
+    facts = caption(CAPTIONS, cached, out, run)
+    assert facts["clips"] == 72
+    pd.testing.assert_frame_equal(captions(out), rows)
+    (tmp_path / "merged").mkdir()
+    caption_shard(CAPTIONS, cached, files[1], 1, 3, run)
+    assert merge(files, tmp_path / "merged")["captioned"] == 72
+    pd.testing.assert_frame_equal(captions(tmp_path / "merged"), rows)
+
+
+def test_a_kill_loses_at_most_one_part(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captioner, "BATCH", 8)
+    monkeypatch.setattr(captioner, "PART", 16)
+    whole, run = fresh(tmp_path, "whole")
+    caption(CAPTIONS, inputs, whole, run)
+    seen: list[str] = []
+    read = captioner.Clips.middle
+
+    def middle(self: Any, clip_id: str) -> Any:
+        seen.append(clip_id)
+        if len(seen) == 45:  # inside the third part
+            raise KeyboardInterrupt
+        return read(self, clip_id)
+
+    monkeypatch.setattr(captioner.Clips, "middle", middle)
+    out, run = fresh(tmp_path, "killed")
+    with pytest.raises(KeyboardInterrupt):
+        caption(CAPTIONS, inputs, out, run)
+    before = len(seen)
+    caption(CAPTIONS, inputs, out, run)
+    assert len(seen) - before == 72 - 32
+    pd.testing.assert_frame_equal(captions(out), captions(whole))
+
+
+def test_unreadable_clips_and_empty_captions_have_no_row(
+    git_folder: Path, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    corpus = write_corpus(tmp_path / "broken", {"train": 30})
+    (tmp_path / "broken/media/train007.png").write_bytes(b"no image")
+    out, run = fresh(tmp_path, "broken_run")
+    facts = caption(CAPTIONS, {**inputs, "corpus": corpus}, out, run)
+    assert (facts["captioned"], facts["missing"], sum(facts["reasons"].values())) == (29, 1, 1)
+    assert "train007" not in set(captions(out)["clip_id"])
+
+    silent = Captioner.load(git_folder)
+    silent.model.output.bias.data[silent.processor.tokenizer.sep_token_id] += 1e4  # ends before the first word
+    silent.save(tmp_path / "silent/model")
+    out, run = fresh(tmp_path, "silent_run")
+    with pytest.raises(ValueError, match="not one clip of 30 has a caption"):
+        caption(CAPTIONS, {"captioner": tmp_path / "silent", "corpus": corpus}, out, run)
+
+
+def test_a_corpus_that_lost_too_many_clips_is_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "lost", {"train": 10})
+    for number in range(3):
+        (tmp_path / f"lost/media/train{number:03d}.png").write_bytes(b"no image")
+    out, run = fresh(tmp_path, "lost_run")
+    with pytest.raises(ValueError, match="3 of 10 clips"):
+        caption(CAPTIONS, {**inputs, "corpus": corpus}, out, run)
+
+
+def state(**changes: Any) -> str:
+    seen = {"colour": "red", "shape": "ring", "background": "grass", "size": "small", "light": "dim", "place": "left"}
+    return json.dumps({**seen, "visible": True, **changes})
+
+
+def test_quality_by_hand(inputs: dict[str, Path], tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {
+            "clip_id": list("abcd"),
+            "caption": ["a red ring on grass", "a blue ring", "nothing on grass", "a red circle in dim light"],
+        }
+    )
+    truth = pd.DataFrame(
+        {
+            "clip_id": list("abcde"),
+            "middle": [state(), state(), state(visible=False), state(visible=False), state()],
+        }
+    )
+    found = by_attribute(rows, truth)
+    assert found["captions"] == 4
+    assert found["attributes"]["colour"] == {"named": 3, "right": 1, "named_share": 0.75, "right_share": 0.3333}
+    assert found["attributes"]["shape"]["right"] == 2
+    assert found["attributes"]["background"] == {"named": 2, "right": 2, "named_share": 0.5, "right_share": 1.0}
+    assert found["attributes"]["light"]["right"] == 1
+    assert found["attributes"]["place"] == {"named": 0, "right": 0, "named_share": 0.0, "right_share": 0.0}
+    assert found["empty"] == {"clips": 2, "right": 1}
+
+    world = tmp_path / "world"
+    world.mkdir()
+    ids = sorted(manifest.read(inputs["corpus"])["clip_id"].unique())
+    middles = [state(colour=list(COLOURS)[int(clip_id[-3:]) % 3]) for clip_id in ids]
+    pd.DataFrame({"clip_id": ids, "middle": middles}).to_parquet(world / "truth.parquet")
+    out, run = fresh(tmp_path, "judged")
+    facts = caption(CAPTIONS, {**inputs, "world": world}, out, run)
+    assert json.loads((out / "quality.json").read_text()) == facts["quality"]
+    assert facts["quality"]["attributes"]["colour"]["right_share"] > 0.95

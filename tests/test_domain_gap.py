@@ -1,0 +1,140 @@
+"""Gap of hand-made features against hand-computed values; the whole stage against transformers' own features."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import SENTENCES
+from transformers import AutoTokenizer, CLIPModel
+
+from clipvip import manifest
+from clipvip.cells import Run
+from clipvip.config import GapSettings
+from clipvip.domain_gap import draw, gap, language_statistics, make, read_texts
+
+SPOKEN = [f"well so now you see {word} over there" for word in ("it", "us", "them", "me", "you", "her")]
+
+
+def blobs(places: list[float]) -> np.ndarray:
+    """A row a place, far apart on one axis."""
+    return np.array([[place, 1.0] for place in places])
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ([0, 0, 0, 0], [9, 9, 9, 9], 1.0),  # clusters are the sides
+        ([0, 0, 9, 9], [0, 0, 9, 9], 0.0),  # clusters say nothing of the side
+        # clusters {0,0,0,0,0,0} and {9,9} of sides of four: entropies H(3/4), 1 bit; information 1 - 3/4 H(1/3)
+        ([0, 0, 0, 0], [0, 0, 9, 9], None),
+    ],
+)
+def test_gap_is_the_information_by_hand(ours: list[float], theirs: list[float], expected: float | None) -> None:
+    def entropy(p: float) -> float:
+        return -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+
+    if expected is None:
+        expected = (1 - 0.75 * entropy(1 / 3)) / ((1 + entropy(0.75)) / 2)
+    found = gap(blobs(ours), blobs(theirs), clusters=2, starts=3, seed=0)
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_gap_is_near_zero_for_two_samples_of_one_source_and_one_for_two_sources() -> None:
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(300, 16)), rng.normal(size=(300, 16))
+    assert gap(one, two, clusters=2, starts=3, seed=0) < 0.02
+    assert gap(one, two + 9, clusters=2, starts=3, seed=0) == pytest.approx(1)
+
+
+def test_samples_are_seeded_differ_by_repeat_and_take_all_of_a_small_source() -> None:
+    texts = [str(number) for number in range(50)]
+    settings = GapSettings(sentences=20, repeats=3)
+    drawn = draw(texts, settings, "source:a")
+    assert drawn == draw(texts, settings, "source:a")
+    assert [len(set(sample)) for sample in drawn] == [20, 20, 20]
+    assert drawn[0] != drawn[1]
+    assert sorted(draw(texts, GapSettings(sentences=80, repeats=1), "source:a")[0]) == sorted(texts)
+
+
+def test_language_statistics_by_hand() -> None:
+    found = language_statistics(["A dog runs.", "the dog's tail, the end"])
+    assert found == {"sentences": 2, "mean_words": 4.0, "vocabulary": 7, "type_token": 7 / 8}
+
+
+def corpus(folder: Path, texts: list[str], split: str, more: list[tuple[str, str]] = []) -> Path:  # noqa: B006
+    """A manifest with a clip a text, in `split`, and of (text, split) in `more`."""
+    folder.mkdir()
+    pairs = [*((text, split) for text in texts), *more]
+    rows = [
+        {"clip_id": f"c{n}", "path": f"{n}.mp4", "start": None, "end": None, "text": t, "source": "caption", "split": s}
+        for n, (t, s) in enumerate(pairs)
+    ]
+    manifest.write(pd.DataFrame(rows), folder, root=folder, format="msrvtt")
+    return folder
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, tiny_clip_folder: Path) -> dict[str, Path]:
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip/model").symlink_to(tiny_clip_folder)
+    (tmp_path / "captions").mkdir()
+    captions = pd.DataFrame({"clip_id": ["a", "b", "c"], "caption": ["a red circle", "a green ring", "a blue square"]})
+    captions.to_parquet(tmp_path / "captions/captions.parquet")
+    return {
+        "clip": tmp_path / "clip",
+        "source:subtitles": corpus(tmp_path / "subtitles", SPOKEN, "train"),
+        "source:captions": tmp_path / "captions",
+        "downstream:msrvtt": corpus(
+            tmp_path / "msrvtt",
+            [s for s in SENTENCES if s != "water"],
+            "train",
+            [("a secret of the test split", "test")],
+        ),
+    }
+
+
+def test_stage_writes_equal_numbers_of_training_sentences(inputs: dict[str, Path], tmp_path: Path) -> None:
+    settings = GapSettings(sentences=5, starts=2, repeats=3)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        facts = make(settings, inputs, tmp_path / name, Run(work=tmp_path))
+    for file in ("nmi.csv", "points.csv", "statistics.csv"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    json.dumps(facts)
+    nmi = pd.read_csv(tmp_path / "one/nmi.csv")
+    assert list(nmi.columns) == ["source", "downstream", "repeat", "nmi", "sentences"]
+    assert list(nmi["source"]) == ["subtitles"] * 3 + ["captions"] * 3
+    assert set(nmi["sentences"]) == {3}
+    assert nmi["nmi"].between(0, 1).all()
+    assert facts["nmi"]["captions/msrvtt"] == pytest.approx(nmi["nmi"][3:].mean(), abs=1e-5)
+    points = pd.read_csv(tmp_path / "one/points.csv")
+    assert list(points.columns) == ["source", "kind", "x", "y", "text"]
+    assert "a secret of the test split" not in set(points["text"])
+    statistics = pd.read_csv(tmp_path / "one/statistics.csv").set_index("source")
+    assert statistics.loc["captions", "mean_words"] == 3
+    assert statistics.loc["msrvtt", "kind"] == "downstream"
+
+
+@torch.inference_mode()
+def test_points_are_the_principal_axes_of_transformers_features(inputs: dict[str, Path], tmp_path: Path) -> None:
+    make(GapSettings(sentences=5, starts=1, repeats=1), inputs, tmp_path, Run(work=tmp_path))
+    points = pd.read_csv(tmp_path / "points.csv")
+    clip = CLIPModel.from_pretrained(inputs["clip"] / "model")
+    tokens = AutoTokenizer.from_pretrained(inputs["clip"] / "model")(
+        list(points["text"]), padding=True, truncation=True, max_length=77, return_tensors="pt"
+    )
+    features = torch.nn.functional.normalize(clip.get_text_features(**tokens).pooler_output, dim=1)
+    centred = features - features.mean(0)
+    variances = torch.linalg.eigvalsh(centred.T @ centred).flip(0)[:2]
+    assert (points[["x", "y"]] ** 2).sum().to_numpy() == pytest.approx(variances.numpy(), rel=1e-4)
+    axes = torch.linalg.lstsq(centred, torch.tensor(points[["x", "y"]].to_numpy(), dtype=torch.float32)).solution
+    assert torch.allclose(centred @ axes, torch.tensor(points[["x", "y"]].to_numpy(), dtype=torch.float32), atol=1e-4)
+
+
+def test_a_set_without_training_texts_is_refused(tmp_path: Path) -> None:
+    folder = corpus(tmp_path / "lsmdc", ["one", "two", "three"], "test")
+    with pytest.raises(ValueError, match=r"downstream:lsmdc: .*lsmdc has 0 texts to train on"):
+        read_texts(folder, "downstream:lsmdc")

@@ -1,0 +1,82 @@
+"""A file imports only from rows above its own."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "clipvip"
+ROWS = [
+    ["config", "source", "expect"],
+    ["attention", "objective", "ranks", "statistics", "video"],
+    ["cells"],
+    ["studies"],
+    ["jobs"],
+    ["manifest", "layers", "vocabulary"],
+    ["vision", "text"],
+    ["model"],
+    ["convert"],
+    ["corpora"],
+    ["mini"],
+    ["frames"],
+    ["batches", "checkpoint"],
+    ["embed"],
+    ["evaluate"],
+    ["train"],
+    ["start", "pretrain", "finetune"],
+    ["captioner", "domain_gap"],
+    ["tables"],
+    ["receipts"],
+    ["findings", "figures"],
+    ["runs"],
+    ["track"],
+    ["panels"],
+    ["report"],
+    ["__main__"],
+]
+ROW = {name: i for i, names in enumerate(ROWS) for name in names}
+
+
+def room(path: Path) -> str:
+    """The module, or the folder, that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            if node.level == 0 and (node.module or "").split(".")[0] == "clipvip":
+                rest = (node.module or "").split(".")[1:]
+                found |= {rest[0]} if rest else {alias.name for alias in node.names}
+            elif node.level > 0 and path.parent == PACKAGE:
+                found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("clipvip.")}
+    return found - {"__version__"}
+
+
+def test_every_room_has_a_row() -> None:
+    rooms = {room(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    assert rooms == set(ROW)
+
+
+def test_imports_go_up() -> None:
+    wrong = [
+        f"{path.name} imports {other}"
+        for path in PACKAGE.rglob("*.py")
+        if room(path) != "__init__"
+        for other in imports(path) - {room(path)}
+        if ROW[other] >= ROW[room(path)]
+    ]
+    assert wrong == []
+
+
+def test_one_file_imports_mlflow_and_none_imports_snakemake() -> None:
+    users = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            for name in names:
+                users.setdefault(name.split(".")[0], set()).add(path.name)
+    assert users["mlflow"] == {"track.py"}
+    assert "snakemake" not in users

@@ -1,0 +1,114 @@
+"""The loop: schedule, what is kept, and a killed run that ends as if it had not been killed."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from clipvip import checkpoint, manifest, train
+from clipvip.batches import Batches, open_clips, texts_by_clip
+from clipvip.cells import Run
+from clipvip.config import OBJECTIVES, FramesSettings, ModelSettings, OptimSettings
+from clipvip.model import ClipVip
+from clipvip.train import fit, num_steps, rate
+
+OPTIM = OptimSettings(steps=6, batch_size=4, lr=1e-3, weight_decay=0.05)
+
+
+def parts(inputs: dict[str, Path], clip_folder: Path) -> tuple[ClipVip, Batches]:
+    torch.manual_seed(0)
+    model = ClipVip.from_pretrained(clip_folder, ModelSettings(num_frames=4, num_proxies=2), seed=0)
+    texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
+    batches = Batches(
+        clips=open_clips(inputs, FramesSettings(size=24)),
+        clip_ids=list(texts),
+        texts={"subtitle": texts, "caption": texts},
+        tokenizer=AutoTokenizer.from_pretrained(clip_folder),
+        num_frames=4,
+        max_tokens=77,
+        batch_size=OPTIM.batch_size,
+        seed=0,
+        with_frame=True,
+    )
+    return model, batches
+
+
+def run_all(inputs: dict[str, Path], clip_folder: Path, work: Path, **change: Any) -> tuple[ClipVip, Any]:
+    model, batches = parts(inputs, clip_folder)
+    return model, fit(model, batches, OBJECTIVES["d"], OPTIM, Run(work=work), name="test", **change)
+
+
+def test_the_rate_warms_up_and_falls_to_zero() -> None:
+    settings = OptimSettings(steps=100, lr=2.0, warmup=0.1)
+    rates = [rate(step, 100, settings) for step in range(101)]
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[9] == pytest.approx(2.0)
+    assert rates[55] == pytest.approx(1.0)  # half way down the cosine
+    assert rates[100] == pytest.approx(0.0, abs=1e-12)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_a_length_in_epochs_is_one_in_steps() -> None:
+    assert num_steps(OptimSettings(epochs=2.5), 40) == 100
+    assert num_steps(OptimSettings(steps=7), 40) == 7
+
+
+def test_the_loss_falls(corpus_inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path) -> None:
+    model, batches = parts(corpus_inputs, tiny_clip_folder)
+    longer = OptimSettings(steps=40, batch_size=4, lr=2e-3, weight_decay=0.0)
+    history = fit(model, batches, OBJECTIVES["subtitle"], longer, Run(work=tmp_path), name="test")
+    losses = [row["loss"] for row in history]
+    assert len(losses) == 40
+    assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
+    assert 0 <= history[-1]["logit_scale"] <= math.log(200)
+
+
+def test_a_killed_run_ends_with_the_same_bits(
+    corpus_inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, history = run_all(corpus_inputs, tiny_clip_folder, tmp_path / "whole")
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    step = train._step
+    left = iter(range(4))
+
+    def killed(*arguments: Any) -> dict[str, float]:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(train, "_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_all(corpus_inputs, tiny_clip_folder, tmp_path / "cut")
+    monkeypatch.setattr(train, "_step", step)
+    torch.manual_seed(99)  # whatever the new process starts with
+    resumed, again = run_all(corpus_inputs, tiny_clip_folder, tmp_path / "cut")
+    assert checkpoint.load(tmp_path / "cut") is not None
+    for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    keys = ("step", "loss", "lr", "grad_norm")
+    assert [[row[key] for key in keys] for row in history] == [[row[key] for key in keys] for row in again]
+
+
+def test_the_weights_of_the_best_validation_are_kept(
+    corpus_inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path
+) -> None:
+    scores = iter([1.0, 9.0, 5.0])
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def validate(model: ClipVip) -> dict[str, float]:
+        assert not model.training
+        seen.append({key: value.clone() for key, value in model.state_dict().items()})
+        score = next(scores)
+        return {f"t2v/R@{k}": score for k in (1, 5, 10)}
+
+    at = frozenset([2, 4, 6])
+    model, history = run_all(
+        corpus_inputs, tiny_clip_folder, tmp_path, validate=validate, validate_at=at, keep_best=True
+    )
+    assert [row["val/t2v/R@1"] for row in history if "val/t2v/R@1" in row] == [1.0, 9.0, 5.0]
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, seen[1][key]), key
+    assert not torch.equal(seen[1]["logit_scale"], seen[2]["logit_scale"])
