@@ -30,7 +30,7 @@ def _table(arguments: argparse.Namespace) -> None:
 
     from clipvip.tables import make
 
-    make(json.loads(arguments.plan.read_text()), arguments.plan.parent)
+    print(make(json.loads(arguments.plan.read_text()), arguments.plan.parent))
 
 
 def _track(arguments: argparse.Namespace) -> None:
@@ -41,7 +41,7 @@ def _track(arguments: argparse.Namespace) -> None:
     if arguments.plan is None:
         track.create(arguments.uri, arguments.artifacts)
     else:
-        track.mirror(json.loads(arguments.plan.read_text()), arguments.uri, arguments.plan.parent)
+        print(track.mirror(json.loads(arguments.plan.read_text()), arguments.uri, arguments.plan.parent))
 
 
 def _report(arguments: argparse.Namespace) -> None:

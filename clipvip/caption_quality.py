@@ -18,7 +18,7 @@ OBJECT = ("colour", "shape", "size", "place")  # attributes of the object, which
 Writer = Callable[[list[Any], CaptionsSettings], list[str]]  # frames [height, width, 3] to captions
 
 
-def agreement(write: Writer, inputs: dict[str, Path], frames: FramesSettings) -> dict[str, float]:
+def agreement(write: Writer, inputs: dict[str, Path], frames: FramesSettings) -> dict[str, int | float]:
     """On the val split: share of captions that are one of their image's references, and of their words found there."""
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="val"))
     clips = open_clips(inputs, frames)

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
-from .config import ModelSettings
-from .model import ClipVip, copy_tokenizer, own_settings, read_config, write_config
+from clipvip.config import ModelSettings
+from clipvip.model import ClipVip, copy_tokenizer, own_settings, read_config, write_config
 
 PREFIXES = ("module.", "clipmodel.")
 POSITION_IDS = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")

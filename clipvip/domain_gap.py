@@ -31,8 +31,10 @@ Features = Float[np.ndarray, "sentences dim"]
 def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
     """nmi.csv, points.csv and statistics.csv of inputs "clip", "source:<name>" and "downstream:<set>".
 
-    ValueError where an input holds too few distinct sentences to cluster.
+    ValueError where a side is not given, or an input holds fewer than two sentences.
     """
+    if {_role(role)["kind"] for role in inputs if ":" in role} != {"source", "downstream"}:
+        raise ValueError("gap: give at least one language source (`gap_sources`) and one set of `downstream`")
     texts = {role: read_texts(folder, role) for role, folder in inputs.items() if ":" in role}
     drawn = {role: draw(known, settings, role) for role, known in texts.items()}
     wanted = list(dict.fromkeys(text for samples in drawn.values() for sample in samples for text in sample))
@@ -44,7 +46,8 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
     _points({role: samples[0][:POINTS] for role, samples in drawn.items()}, features, place).to_csv(
         out / "points.csv", index=False
     )
-    pd.DataFrame({**_role(role), **language_statistics(known)} for role, known in texts.items()).to_csv(
+    fewest = min(len(samples[0]) for samples in drawn.values())  # vocabularies compare at equal numbers only
+    pd.DataFrame({**_role(role), **language_statistics(samples[0][:fewest])} for role, samples in drawn.items()).to_csv(
         out / "statistics.csv", index=False
     )
     summary = {

@@ -22,7 +22,16 @@ from clipvip.cells import Run
 from clipvip.config import EvaluateCell
 from clipvip.embed import embed_clips, embed_texts, load_model, load_tokenizer
 from clipvip.model import ClipVip
-from clipvip.ranks import Ranks, dual_softmax, match_ranks, mean_rank, median_rank, recall, similarity_ranks
+from clipvip.ranks import (
+    Ranks,
+    dual_softmax,
+    match_ranks,
+    mean_rank,
+    median_rank,
+    recall,
+    similarities,
+    similarity_ranks,
+)
 
 RECALLS = (1, 5, 10)
 SHOWN = 6  # queries kept with what was retrieved for them
@@ -63,7 +72,7 @@ def transductive(
     videos: Float[Tensor, "clips dim"], texts: Float[Tensor, "texts dim"], split: Split
 ) -> dict[str, Ranks]:
     """The same with dual softmax, each direction with its own normaliser."""
-    similarity = texts @ videos.T
+    similarity = similarities(texts, videos)
     return {
         "t2v_dsl": similarity_ranks(dual_softmax(similarity), split.owner),
         "v2t_dsl": similarity_ranks(dual_softmax(similarity.T.contiguous()), split.owned()),

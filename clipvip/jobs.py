@@ -30,6 +30,18 @@ WHERE = {
 }
 
 
+# Stage -> the rule that makes it together with others, where processes are shared (run.pack): starting one costs
+# seconds, which in a small world is as much as the work.
+PACKED = {
+    "world": "prepare",
+    "corpus": "prepare",
+    "frames": "prepare",
+    "pretrain": "variant",
+    "finetune": "variant",
+    "evaluate": "variant",
+}
+
+
 @dataclass(frozen=True)
 class Job:
     """Cells that one process makes, in order."""
@@ -60,16 +72,25 @@ class Jobs:
 
     def _jobs(self) -> list[Job]:
         run = self.grid.experiment.run
-        packs: dict[str, list[Cell]] = {}
+        packs: dict[tuple[str, str], list[Cell]] = {}
         jobs: list[Job] = []
         for cell in self.grid.cells.values():
-            if run.pack and cell.stage in ("finetune", "evaluate"):
-                packs.setdefault(_start(cell), []).append(cell)
+            if run.pack and cell.stage in PACKED:
+                packs.setdefault((PACKED[cell.stage], self._pack_of(cell)), []).append(cell)
             else:
                 jobs.append(Job(cell.stage, (cell,)))
             if cell.stage == "captions" and run.shards > 1:
                 jobs += [Job("caption_shard", (cell,), (i, run.shards)) for i in range(run.shards)]
-        return jobs + [Job("downstream", tuple(cells)) for cells in packs.values()]
+        return jobs + [Job(rule, tuple(cells)) for (rule, _), cells in packs.items()]
+
+    def _pack_of(self, cell: Cell) -> str:
+        """Cells with the same answer share a process: a corpus with its files and frames, a checkpoint with its use."""
+        if cell.stage == "world":
+            corpora = (other for other in self.grid.cells.values() if other.stage == "corpus")
+            return next(other.name for other in corpora if other.inputs.get("world") == cell)
+        if cell.stage == "frames":
+            return cell.inputs["corpus"].name
+        return cell.name if cell.stage in ("corpus", "pretrain") else _start(cell)
 
     def marker(self, job: Job) -> str:
         """The file that says the job is done."""
@@ -203,12 +224,12 @@ class Jobs:
 
 
 def _start(cell: Cell) -> str:
-    """The checkpoint that fine-tunings and evaluations of one pack start from, and how it is read."""
+    """The checkpoint that a fine-tuning or evaluation starts from, and how a plain CLIP among them is read."""
     own = cell.inputs["model"]
     if own.stage == "finetune":
         return _start(own)
     model = getattr(cell.settings, "model", None)
-    return f"{own.name} {model.model_dump_json() if model else ''}"
+    return f"{own.name} {model.model_dump_json()}" if model else own.name
 
 
 def run_shard(spec: Path, shard: int, num_shards: int, *, device: str = "cpu") -> Path:

@@ -13,7 +13,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .attention import attend
+from clipvip.attention import attend
 
 # query, key, value, each [batch, heads, tokens, head_dim] -> [batch, heads, tokens, head_dim]
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]

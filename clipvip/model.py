@@ -16,11 +16,13 @@ from jaxtyping import Float, Int, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel
+from transformers.utils.logging import disable_progress_bar
 
-from .config import ModelSettings, build
-from .text import text_features
-from .vision import VideoEncoder, has_temporal, resample, unit
+from clipvip.config import ModelSettings, build
+from clipvip.text import text_features
+from clipvip.vision import VideoEncoder, has_temporal, resample, unit
 
+disable_progress_bar()  # a bar for each file of weights says nothing
 MAX_LOGIT_SCALE = math.log(200)
 OWN = ("proxies", "temporal_embedding")
 TOKENIZER_FILES = (

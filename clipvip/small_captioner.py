@@ -4,6 +4,7 @@ transformer) of random start on a COCO-style corpus. Stands in for the captioner
 
 import math
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ INIT_STD = 0.06  # at GIT's own 0.02 a width of 64 learns shapes much later
 ROWS = 100  # of the history, at most
 
 
-def train(settings: CaptionerSettings, inputs: dict[str, Path], run: Run) -> tuple[Any, Any, list[dict[str, float]]]:
+def train(
+    settings: CaptionerSettings, inputs: dict[str, Path], run: Run
+) -> tuple[Any, Any, list[dict[str, int | float]]]:
     """Processor, model and history of a captioner trained on the train split of inputs["corpus"].
 
     ValueError where the settings do not make one, or the frame cache is of another size than the model reads.
@@ -62,17 +65,21 @@ def make_processor(texts: list[str], shape: TinyCaptioner) -> Any:
 
 
 def make_tokenizer(texts: list[str], vocab_size: int) -> Any:
-    """A lower-case BertTokenizer of at most `vocab_size` word pieces."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    """A lower-case BertTokenizer of at most `vocab_size` pieces: single signs, then the most frequent words.
+
+    Words are not learnt by merging pieces, since the trainer of `tokenizers` numbers pieces differently in every run.
+    """
+    from tokenizers import normalizers, pre_tokenizers
     from transformers import BertTokenizer
 
-    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    learner.normalizer = normalizers.BertNormalizer()
-    learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    learner.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False)
+    tidy, split = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    words = Counter(word for text in texts for word, _ in split.pre_tokenize_str(tidy.normalize_str(text)))
+    signs = sorted({sign for word in words for sign in word})
+    ranked = sorted(words, key=lambda word: (-words[word], word))
+    pieces = dict.fromkeys([*SPECIAL, *signs, *(f"##{sign}" for sign in signs), *ranked])
+    return BertTokenizer(
+        vocab={piece: i for i, piece in enumerate([*pieces][:vocab_size])}, model_max_length=MAX_TOKENS
     )
-    return BertTokenizer(vocab=learner.get_vocab(), model_max_length=MAX_TOKENS)
 
 
 def make_model(shape: TinyCaptioner, tokenizer: Any) -> Any:
@@ -101,7 +108,9 @@ def make_model(shape: TinyCaptioner, tokenizer: Any) -> Any:
     return GitForCausalLM(config)
 
 
-def _fit(model: Any, processor: Any, batches: Batches, settings: OptimSettings, run: Run) -> list[dict[str, float]]:
+def _fit(
+    model: Any, processor: Any, batches: Batches, settings: OptimSettings, run: Run
+) -> list[dict[str, int | float]]:
     """AdamW with linear warm-up and cosine to zero; `model` is trained in place, the history comes back."""
     steps = settings.steps or max(1, round((settings.epochs or 0) * len(batches)))
     warmup, every = max(1, round(settings.warmup * steps)), max(1, steps // ROWS)
@@ -119,7 +128,7 @@ def _fit(model: Any, processor: Any, batches: Batches, settings: OptimSettings, 
             else 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
         ),
     )
-    history: list[dict[str, float]] = []
+    history: list[dict[str, int | float]] = []
     model.train()
     bar = tqdm(range(1, steps + 1), desc="captioner", unit="step", disable=None)
     for step in bar:

@@ -114,8 +114,8 @@ def spread_over_seeds(
     """Standard error over seeds and queries; ValueError: fewer than 2 seeds.
 
     Variance = that of the seed average over resampled clusters + that of the seeds' own results / number of seeds, with
-    Satterthwaite's degrees of freedom. What a seed changes in single queries is in both: with no other effect of
-    the seed the interval is up to 1.4 times too wide; where training noise rules, two seeds cover 88 % rather than 95.
+    Satterthwaite's degrees of freedom. What a seed changes in single queries is in both, so where that is all it does
+    the interval is 1.4 (five seeds) to 2 times (two) too wide; where training noise rules, two seeds cover 88 %.
     """
     if len(values) < 2:
         raise ValueError("one seed tells nothing about the noise of training; give at least 2")

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .attention import attend
-from .layers import read_out, run_layer
+from clipvip.attention import attend
+from clipvip.layers import read_out, run_layer
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

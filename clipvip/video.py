@@ -1,15 +1,17 @@
 """Frames of one file: open, check, count, sample, decode, resize (paper section 4.1: sparse sampling, 224 px).
 
-A file is read by decord; where decord fails (it cannot hand out some frame widths), PyAV is the second reader. An image
-file is a video of one frame. Whatever cannot be read raises `VideoError`, which names the file and the reason; no other
-file is ever taken in its place. Flipped bits inside a stream may still decode: only a checksum would find those.
+decord reads runs that begin at the first frame. Everything else PyAV decodes from the start on, keeping what is wanted:
+where decord 0.6.0 skips or seeks it may give other frames than those asked for, without an error and not the same each
+time (AVI, MKV, MPEG-4 with B frames; its issues 91, 195, 252), and it fails on some frame widths. An image is a video
+of one frame. Whatever cannot be read raises `VideoError`, which names the file and the reason; no other file is ever
+taken in its place. Flipped bits inside a stream may still decode: only a checksum would find those.
 """
 
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import decord
@@ -75,21 +77,13 @@ def check_header(path: str | Path) -> None:
         raise VideoError(path, f"cut short: {size} bytes of {int.from_bytes(head[4:8], 'little') + 8}")
 
 
-def span(path: str | Path, start: float | None = None, end: float | None = None) -> range:
-    """Indices of the frames with start <= time < end (seconds, by the mean frame rate); VideoError if there is none."""
-    if is_image(path):
-        return range(1)
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        total, rate = len(reader), float(reader.get_avg_fps())
-    except (decord.DECORDError, RuntimeError):
-        total, rate = _measure(path)
-    return _between(path, total, rate, start, end)
-
-
 def count_frames(path: str | Path) -> int:
     """Frames in the file; VideoError if it cannot be opened or has none."""
-    return len(span(path))
+    if is_image(path):
+        check_header(path)
+        return 1
+    _, total, rate = _open(path)
+    return len(_between(path, total, rate, None, None))
 
 
 def read_frames(path: str | Path, indices: Sequence[int] | Int[np.ndarray, " frames"]) -> Frames:
@@ -177,24 +171,35 @@ def _between(path: str | Path, total: int, rate: float, start: float | None, end
     return range(first, last)
 
 
+def _open(path: str | Path) -> tuple[Any, int, float]:
+    """decord's reader (None where it fails), frames, frames per second."""
+    check_header(path)
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        return reader, len(reader), float(reader.get_avg_fps())
+    except (decord.DECORDError, RuntimeError):
+        return None, *_measure(path)
+
+
 def _decode(path: str | Path, choose: Choice) -> Iterator[Frames]:
     if is_image(path):
         choose(1, 1.0)
         yield _image(path)
         return
-    check_header(path)
+    reader, total, rate = _open(path)
+    indices = choose(total, rate)
+    run = indices[-1] == len(indices) - 1  # 0, 1, 2, ...: decord need not skip or seek
     begun = False
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        indices = choose(len(reader), float(reader.get_avg_fps()))
-        for chunk in _chunks(indices):
+        for chunk in _chunks(indices) if reader is not None and run else ():
             frames: Frames = reader.get_batch(chunk).asnumpy()
             begun = True
             yield frames
     except (decord.DECORDError, RuntimeError) as error:
         if begun:  # the file is good up to here only
             raise VideoError(path, str(error).strip().splitlines()[-1]) from None
-        yield from _decode_again(path, choose)
+    if not begun:
+        yield from _decode_in_order(path, indices)
 
 
 def _image(path: str | Path) -> Frames:
@@ -223,12 +228,12 @@ def _measure(path: str | Path) -> tuple[int, float]:
         raise VideoError(path, getattr(error, "strerror", None) or str(error)) from None
 
 
-def _decode_again(path: str | Path, choose: Choice) -> Iterator[Frames]:
-    """The second reader: PyAV from the first frame on."""
-    indices = choose(*_measure(path))
+def _decode_in_order(path: str | Path, indices: Sequence[int]) -> Iterator[Frames]:
+    """By PyAV: decode from the first frame on, convert only those wanted."""
     wanted, held, seen = set(indices), list[Frames](), 0
     try:
         with av.open(str(path)) as container:
+            container.streams.video[0].codec_context.thread_count = 1
             for frame in container.decode(video=0):
                 if seen in wanted:
                     held.append(frame.to_ndarray(format="rgb24"))

@@ -14,9 +14,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import attend, proxy_attention
-from .config import ModelSettings
-from .layers import Attention, read_out, run_layer
+from clipvip.attention import attend, proxy_attention
+from clipvip.config import ModelSettings
+from clipvip.layers import Attention, read_out, run_layer
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training images, RGB in 0..1
 STD = (0.26862954, 0.26130258, 0.27577711)

@@ -62,7 +62,9 @@ def test_an_epoch_draws_no_clip_twice(corpus_inputs: dict[str, Path], tiny_clip_
 def test_absent_texts_are_marked(corpus_inputs: dict[str, Path], tiny_clip_folder: Path) -> None:
     one = batches(corpus_inputs, tiny_clip_folder)
     known = {clip_id: ["a caption"] for clip_id in one.clip_ids[::2]}
-    one = batches(corpus_inputs, tiny_clip_folder, texts={**one.texts, "caption": known}, batch_size=16, with_frame=True)
+    one = batches(
+        corpus_inputs, tiny_clip_folder, texts={**one.texts, "caption": known}, batch_size=16, with_frame=True
+    )
     batch = one[0]
     assert batch.roles == ("subtitle", "caption")
     assert batch.present["subtitle"].all()

@@ -92,8 +92,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cell(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> tuple[Path, dict[str, Any]]:
     """A captioner trained on the colours, and its receipt's facts."""
-    out = tmp_path_factory.mktemp("captioner")
-    return out, make(TRAINED, {"corpus": corpus}, out, Run(work=out))
+    cache, out = tmp_path_factory.mktemp("frames"), tmp_path_factory.mktemp("captioner")
+    frames.make(FramesSettings(size=SIDE), {"corpus": corpus}, cache, Run(work=out))
+    return out, make(TRAINED, {"corpus": corpus, "frames": cache}, out, Run(work=out))
 
 
 @pytest.mark.parametrize("kind", ["git", "blip"])

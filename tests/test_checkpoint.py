@@ -43,5 +43,5 @@ def test_a_torn_checkpoint_is_passed_over(tmp_path: Path, damage: str, capsys: p
 
 def test_only_tensors_and_plain_values_are_loaded(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 1, {"path": Path("x")})
-    with pytest.raises(Exception, match="[Ww]eights.?only"):
+    with pytest.raises(Exception, match=r"[Ww]eights.?only"):
         checkpoint.load(tmp_path)

@@ -115,6 +115,7 @@ def test_stage_writes_equal_numbers_of_training_sentences(inputs: dict[str, Path
     assert "a secret of the test split" not in set(points["text"])
     statistics = pd.read_csv(tmp_path / "one/statistics.csv").set_index("source")
     assert statistics.loc["captions", "mean_words"] == 3
+    assert set(statistics["sentences"]) == {3}
     assert statistics.loc["msrvtt", "kind"] == "downstream"
 
 
@@ -138,3 +139,9 @@ def test_a_set_without_training_texts_is_refused(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "lsmdc", ["one", "two", "three"], "test")
     with pytest.raises(ValueError, match=r"downstream:lsmdc: .*lsmdc has 0 texts to train on"):
         read_texts(folder, "downstream:lsmdc")
+
+
+def test_a_gap_of_one_side_is_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+    del inputs["downstream:msrvtt"]
+    with pytest.raises(ValueError, match="one set of `downstream`"):
+        make(GapSettings(), inputs, tmp_path, Run(work=tmp_path))

@@ -93,6 +93,8 @@ def test_a_collapsed_model_scores_chance() -> None:
 
 def test_an_empty_split_is_named(corpus_inputs: dict[str, Path], tmp_path: Path) -> None:
     rows = manifest.read(corpus_inputs["corpus"])
-    manifest.write(rows[rows["split"] != "val"], tmp_path, root=manifest.media_root(corpus_inputs["corpus"]), format="msrvtt")
+    manifest.write(
+        rows[rows["split"] != "val"], tmp_path, root=manifest.media_root(corpus_inputs["corpus"]), format="msrvtt"
+    )
     with pytest.raises(ValueError, match=r"manifest\.parquet: no readable clip in split 'val'"):
         open_split(tmp_path, open_clips(corpus_inputs, FRAMES), "val")

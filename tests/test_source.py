@@ -6,13 +6,23 @@ import pytest
 
 from clipvip import source
 
+A = '''"""Doc."""
+from clipvip import b
+
+
+def f(x):
+    """Doc."""
+    from .inner import c
+    return c.g(b.h(x))
+'''
+
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package of four modules: a reaches b at the top, c inside a function by a relative import; d stands apart."""
     (tmp_path / "inner").mkdir()
     files = {
-        "a.py": '"""Doc."""\nfrom clipvip import b\n\n\ndef f(x):\n    """Doc."""\n    from .inner import c\n    return c.g(b.h(x))\n',
+        "a.py": A,
         "b.py": "def h(x):\n    return x + 1\n",
         "inner/__init__.py": "",
         "inner/c.py": "def g(x):\n    return x * 2\n",

@@ -40,7 +40,9 @@ def test_every_experiment_expands_to_every_study(name: str) -> None:
     grid = load([f"experiments/{name}.yaml"])
     assert {"data_scale", "domain_gap", "video_proxy", "objective", "main"} <= set(grid.studies)
     for each in grid.studies.values():
-        assert Counter(row.variant for row in each.rows) == dict.fromkeys(each.settings.variants, len(grid.experiment.seeds))
+        assert Counter(row.variant for row in each.rows) == dict.fromkeys(
+            each.settings.variants, len(grid.experiment.seeds)
+        )
 
 
 def test_inputs_come_before_what_is_made_from_them() -> None:
@@ -54,7 +56,9 @@ def test_studies_share_cells_with_the_same_settings() -> None:
     grid = load(["experiments/smoke.yaml"])
     rows = {(name, row.variant): row.cells for name, each in grid.studies.items() for row in each.rows}
     large = rows["data_scale", "proxies_large"]["pretrain"]
-    assert large.key == rows["video_proxy", "proxies_4"]["pretrain"].key == rows["objective", "subtitle"]["pretrain"].key
+    assert (
+        large.key == rows["video_proxy", "proxies_4"]["pretrain"].key == rows["objective", "subtitle"]["pretrain"].key
+    )
     assert large.key != rows["data_scale", "proxies_small"]["pretrain"].key
     assert rows["data_scale", "captions_large"]["pretrain"].key == rows["main", "clip_vip"]["pretrain"].key
 

@@ -20,19 +20,33 @@ from clipvip.video import (
     read_frames,
     resize,
     sample_indices,
-    span,
 )
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv"])
-def test_frames_equal_those_of_a_second_decoder(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("ending", ["mp4", "avi", "mkv"])
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {}),
+        ("libx264", {"bf": "0", "g": "8"}),
+        ("libx264", {"g": "12"}),
+        ("mpeg4", {"bf": "2"}),
+    ],
+)
+def test_the_frames_asked_for_are_the_frames_given(
+    tmp_path: Path, ending: str, codec: str, options: dict[str, str]
+) -> None:
     rng = np.random.default_rng(0)
-    path = write_video(tmp_path / name, rng.integers(0, 256, (16, 64, 96, 3), dtype=np.uint8))
+    noise = rng.integers(0, 256, (70, 32, 64, 3), dtype=np.uint8)  # longer than what is decoded at a time
+    path = write_video(tmp_path / f"a.{ending}", noise, codec=codec, options=options)
     with av.open(str(path)) as container:
         truth = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
-    assert count_frames(path) == 16
-    np.testing.assert_array_equal(read_all(path), truth)
-    np.testing.assert_array_equal(read_frames(path, [9, 2, 2, 15]), truth[[9, 2, 2, 15]])
+    assert count_frames(path) == len(truth) == 70
+    for _ in range(2):  # decord's errors come and go
+        np.testing.assert_array_equal(read_all(path), truth)
+        np.testing.assert_array_equal(read_frames(path, [9, 2, 2, 61]), truth[[9, 2, 2, 61]])
+        np.testing.assert_array_equal(read_all(path, fps=4.0), truth[::2])
+        np.testing.assert_array_equal(read_all(path, start=1.0, end=2.0), truth[8:16])
 
 
 def test_a_width_that_the_first_reader_refuses_is_read_by_the_second(tmp_path: Path) -> None:
@@ -48,7 +62,6 @@ def test_a_stretch_holds_the_frames_from_start_up_to_end(tmp_path: Path, side: i
     path = write_video(tmp_path / "a.mp4", ramp(16, side, side), fps=8.0)
     assert indices_of(read_all(path, start=0.5, end=1.0)) == [4, 5, 6, 7]
     assert indices_of(read_all(path, start=0.51, end=30.0)) == list(range(5, 16))
-    assert span(path, 0.5, 1.0) == range(4, 8)
     with pytest.raises(VideoError, match=r"a\.mp4: no frame from 2.0 s to None s; the file has 16 frames at 8"):
         read_all(path, start=2.0)
 

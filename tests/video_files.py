@@ -18,11 +18,20 @@ def indices_of(frames: np.ndarray) -> list[int]:
     return [int(index) for index in np.rint((frames.mean(axis=(1, 2, 3)) - 10) / 12)]
 
 
-def write_video(path: Path, frames: np.ndarray, *, fps: float = 8.0, form: str | None = None) -> Path:
-    """Encode `frames` as H.264; `form` sets the container where the ending does not."""
+def write_video(
+    path: Path,
+    frames: np.ndarray,
+    *,
+    fps: float = 8.0,
+    form: str | None = None,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Encode `frames`; `form` sets the container where the ending does not, `options` go to the encoder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format=form) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "10", "preset": "veryfast"})
+        x264 = {"crf": "10", "preset": "veryfast"} if codec == "libx264" else {}
+        stream = container.add_stream(codec, rate=Fraction(fps), options=x264 | (options or {}))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for frame in frames:

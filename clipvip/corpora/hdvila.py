@@ -1,7 +1,7 @@
 """HD-VILA-100M: clip lists in `metafiles/*.jsonl`, subtitles in `subtitles.jsonl` (lines of clip_id and text).
 
-The published lists hold no subtitles; whoever has them writes them in this form. All of it is training data. The
-subtitles are held in memory: about 0.3 GB a million clips.
+The published lists hold no subtitles; whoever has them writes them in this form, and all of them are held in memory.
+All of it is training data.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SOURCE = "subtitle"
 
 
 def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
-    """The clips of all lists in order of file name; a clip is its cut file, or else its stretch of the whole video."""
+    """The clips of all lists in order of file name; a clip is its cut file."""
     subtitles = _subtitles(find(root, "subtitles.jsonl"))
     lists = sorted((root / "metafiles").glob("*.jsonl")) or sorted(root.glob("meta_part*.jsonl"))
     if not lists:
@@ -24,10 +24,8 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
             video_id = field(video, "video_id", path, f"line {number}")
             for clip in field(video, "clip", path, f"line {number}"):
                 clip_id = field(clip, "clip_id", path, f"line {number}")
-                start, end = (_seconds(time, path, number) for time in field(clip, "span", path, f"line {number}"))
-                cut = Media(f"video_clips/{video_id}/{clip_id}")
-                whole = Media(f"download_videos/{video_id}.mp4", start, end)
-                yield Clip(clip_id, "train", subtitles.get(clip_id, ()), (cut, whole))
+                media = Media(f"video_clips/{video_id}/{clip_id}")  # cut already, so its span is not needed
+                yield Clip(clip_id, "train", subtitles.get(clip_id, ()), (media,))
 
 
 def _subtitles(path: Path) -> dict[str, tuple[str, ...]]:
@@ -37,12 +35,3 @@ def _subtitles(path: Path) -> dict[str, tuple[str, ...]]:
             text = field(record, "text", path, f"line {number}")
             texts[field(record, "clip_id", path, f"line {number}")] = (text,)
     return texts
-
-
-def _seconds(time: str, path: Path, number: int) -> float:
-    """Seconds of `HH:MM:SS.fraction`."""
-    try:
-        hours, minutes, seconds = time.split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    except ValueError:
-        raise ValueError(f"{path}: line {number}: span {time!r} is not HH:MM:SS.mmm") from None

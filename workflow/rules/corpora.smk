@@ -1,4 +1,24 @@
 # Raw corpora -> manifests -> frame caches.
+rule prepare:
+    # A corpus from its files to its frames, in one process (run.pack).
+    input:
+        needs,
+    output:
+        touch(f"{ROOT}/jobs/prepare/{{job}}"),
+    log:
+        f"{ROOT}/logs/prepare/{{job}}.log",
+    params:
+        specs=specs,
+    threads: 1
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=RUN.minutes,
+    conda:
+        "../../environment.yml"
+    shell:
+        "clipvip run {params.specs} 2>&1 | tee {log}"
+
+
 rule world:
     # A part of the generated world, as files in a public format.
     input:

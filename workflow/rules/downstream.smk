@@ -1,12 +1,12 @@
 # Fine-tuning and evaluation on the downstream sets (paper section 4).
-rule downstream:
-    # Everything that starts from one checkpoint, in one process (run.pack).
+rule variant:
+    # Post-pretraining and all that starts from it, in one process (run.pack).
     input:
         needs,
     output:
-        touch(f"{ROOT}/jobs/downstream/{{job}}"),
+        touch(f"{ROOT}/jobs/variant/{{job}}"),
     log:
-        f"{ROOT}/logs/downstream/{{job}}.log",
+        f"{ROOT}/logs/variant/{{job}}.log",
     params:
         specs=specs,
         how=HOW,
