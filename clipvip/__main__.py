@@ -50,6 +50,12 @@ def _report(arguments: argparse.Namespace) -> None:
     make(arguments.study, arguments.out)
 
 
+def _show(arguments: argparse.Namespace) -> None:
+    from clipvip.summary import markdown
+
+    print("\n\n".join(markdown(folder) for folder in arguments.study))
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
@@ -76,6 +82,10 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("table", help="a study's table, tests and verdicts from its finished cells")
     one.add_argument("plan", type=Path, help="results/<experiment>/studies/<study>/plan.json")
     one.set_defaults(do=_table)
+
+    one = commands.add_parser("show", help="print studies: results with intervals, and the verdict on each claim")
+    one.add_argument("study", type=Path, nargs="+", help="study folders, for example results/mini/studies/main")
+    one.set_defaults(do=_show)
 
     one = commands.add_parser("track", help="mirror a study's cells into MLflow; without a plan, create the store")
     one.add_argument("plan", type=Path, nargs="?", help="results/<experiment>/studies/<study>/plan.json")

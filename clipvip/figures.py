@@ -58,9 +58,10 @@ def curves(folder: Path) -> Figure:
             for name in (name for name in drawn if families[name][0] == group):
                 kind = families[name][1]
                 panels.curve(axis, rows[rows["variant"] == name], metric, kind, kinds.index(kind))
-            axis.set(title=group, xlabel="post-pretraining step", ylim=(0, None))
+            axis.set(title=group or plan.get("family", ""), xlabel="post-pretraining step")
             axis.grid(axis="y")
         axes[0].set_ylabel("zero-shot R@5 on val (%)")
+        axes[0].set_ylim(bottom=0)  # last: it ends the scaling to what all panels hold
         if drawn:
             axes[-1].legend(frameon=False, title="variant")
         else:

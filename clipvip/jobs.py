@@ -30,16 +30,12 @@ WHERE = {
 }
 
 
-# Stage -> the rule that makes it together with others, where processes are shared (run.pack): starting one costs
-# seconds, which in a small world is as much as the work.
-PACKED = {
-    "world": "prepare",
-    "corpus": "prepare",
-    "frames": "prepare",
-    "pretrain": "variant",
-    "finetune": "variant",
-    "evaluate": "variant",
-}
+# Stages that share processes (run.pack): starting one costs seconds, in a small world as much as the work.
+PACKED = {"world", "corpus", "frames", "clip", "captioner", "pretrain", "finetune", "evaluate"}
+
+
+# Modules that make what stands in a study's folder: a change in them makes it anew.
+MADE_BY = ("tables", "figures", "findings", "track", "report")
 
 
 @dataclass(frozen=True)
@@ -76,21 +72,29 @@ class Jobs:
         jobs: list[Job] = []
         for cell in self.grid.cells.values():
             if run.pack and cell.stage in PACKED:
-                packs.setdefault((PACKED[cell.stage], self._pack_of(cell)), []).append(cell)
+                packs.setdefault(self._pack_of(cell), []).append(cell)
             else:
                 jobs.append(Job(cell.stage, (cell,)))
             if cell.stage == "captions" and run.shards > 1:
                 jobs += [Job("caption_shard", (cell,), (i, run.shards)) for i in range(run.shards)]
         return jobs + [Job(rule, tuple(cells)) for (rule, _), cells in packs.items()]
 
-    def _pack_of(self, cell: Cell) -> str:
-        """Cells with the same answer share a process: a corpus with its files and frames, a checkpoint with its use."""
+    def _pack_of(self, cell: Cell) -> tuple[str, str]:
+        """Rule and name of a pack: a checkpoint with all that starts from it, or a corpus with its files and frames, and
+        with the starting CLIP or the captioner where that learns from it, since the rest waits for these two.
+        """
+        cells = self.grid.cells.values()
+        corpus = cell
         if cell.stage == "world":
-            corpora = (other for other in self.grid.cells.values() if other.stage == "corpus")
-            return next(other.name for other in corpora if other.inputs.get("world") == cell)
-        if cell.stage == "frames":
-            return cell.inputs["corpus"].name
-        return cell.name if cell.stage in ("corpus", "pretrain") else _start(cell)
+            corpus = next(other for other in cells if other.inputs.get("world") == cell and other.stage == "corpus")
+        elif cell.stage != "corpus":
+            corpus = cell.inputs.get("corpus", cell)
+        if cell.stage in ("pretrain", "finetune", "evaluate"):
+            return "variant", cell.name if cell.stage == "pretrain" else _start(cell)
+        learners = (other for other in cells if other.stage in ("clip", "captioner"))
+        learner = next((other for other in learners if other.inputs.get("corpus") == corpus), None)
+        rule = learner.stage if learner else cell.stage if cell.stage in ("clip", "captioner") else "prepare"
+        return rule, corpus.name
 
     def marker(self, job: Job) -> str:
         """The file that says the job is done."""
@@ -212,14 +216,16 @@ class Jobs:
             "claim": settings.claim,
             "baseline": settings.baseline,
             "expect": list(settings.expect),
-            "trend": None,
+            "family": settings.family,
             "downstream": list(study.downstream),
             "variants": list(settings.variants),
             "rows": rows,
             "gap": study.gap.key if study.gap else None,
             "captions": captions,
             "results": str(self.root),
-            "made_by": {name: fingerprint(f"clipvip.{name}") for name in ("tables", "figures", "track", "report")},
+            "made_by": {
+                name: fingerprint(f"clipvip.{name}") for name in ("tables", "figures", "findings", "track", "report")
+            },
         }
 
 

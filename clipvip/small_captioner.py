@@ -18,7 +18,7 @@ from clipvip.config import CaptionerSettings, FramesSettings, OptimSettings, Tin
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # in the order of their ids, as BERT has them
 MAX_TOKENS = 40  # of a caption in training
-INIT_STD = 0.06  # at GIT's own 0.02 a width of 64 learns shapes much later
+INIT_STD = 0.1  # at 0.02, which is GIT's own, a width of 64 learns shapes much later
 ROWS = 100  # of the history, at most
 
 

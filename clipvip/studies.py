@@ -40,6 +40,7 @@ class StudySettings(Settings):
     downstream: tuple[str, ...] | None = None  # null: all sets of the experiment
     variants: dict[str, dict[str, Any]] = Field(min_length=1)
     expect: tuple[str, ...] = ()
+    family: str = ""  # what variants without a prefix (small beside proxies_small) have in common, for figures
     gap: bool = False  # with the language domain gap
 
 

@@ -28,8 +28,7 @@ VIDEO_HEADERS = (
     b"RIFF",  # avi
     b"\x1a\x45\xdf\xa3",  # mkv, webm
     b"\x30\x26\xb2\x75",  # wmv
-    b"\x00\x00\x01\xba",  # mpg, program stream
-    b"\x00\x00\x01\xb3",  # mpg, video only
+    b"\x00\x00\x01",  # mpg
     b"\x47",  # transport stream; m2ts has its mark four bytes later
 )
 MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
@@ -191,7 +190,7 @@ def _decode(path: str | Path, choose: Choice) -> Iterator[Frames]:
     run = indices[-1] == len(indices) - 1  # 0, 1, 2, ...: decord need not skip or seek
     begun = False
     try:
-        for chunk in _chunks(indices) if reader is not None and run else ():
+        for chunk in _chunks(indices) if reader and run else ():
             frames: Frames = reader.get_batch(chunk).asnumpy()
             begun = True
             yield frames

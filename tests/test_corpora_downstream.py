@@ -74,7 +74,7 @@ def _didemo(root: Path) -> None:
         record("1@N00_1_aa.mov", "it ends \n", (4, 5), (4, 4), (4, 5), (4, 5)),
         record("2@N00_2_bb.", "empty  ending", (0, 0)),
         record("1@N00_1_aa.mp4", " it begins", (0, 0), (0, 1), (0, 0), (0, 0), (0, 1), (0, 0), (5, 5)),
-        record("1@N00_1_aa.mov", "it goes on", (0, 1), (1, 1), (1, 1)),
+        record("1@N00_1_aa.mov", "it goes on", (5, 5), (1, 1)),
         record("1@N00_1_aa.mov", "it goes on and on", (1, 1)),
         record("3@N00_3_123456.avi", "not listed", (0, 0)),
     ]

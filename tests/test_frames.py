@@ -74,7 +74,12 @@ def test_unreadable_clips_are_left_out_and_named(tmp_path: Path) -> None:
     assert isinstance(unreadable, list)
     assert [entry["clip_id"] for entry in unreadable] == ["broken", "empty"]
     assert unreadable[1]["reason"] == "empty file"
-    assert indices_of(cache.read(1, range(3))) == [0, 1, 2]  # nothing of the broken clip is left before it
+    assert indices_of(cache.read(1, range(3))) == [
+        0,
+        1,
+        2,
+    ]  # nothing of the broken clip is left
+    assert (out / "frames.npy").stat().st_size == 128 + 32 * 24 * 24 * 3
     assert np.load(out / "frames.npy").shape == (32, 24, 24, 3)
 
 

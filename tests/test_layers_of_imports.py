@@ -29,7 +29,7 @@ ROWS = [
     ["outcomes"],
     ["tables"],
     ["panels"],
-    ["findings", "figures"],
+    ["findings", "figures", "summary"],
     ["runs"],
     ["track"],
     ["report"],

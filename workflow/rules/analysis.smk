@@ -8,11 +8,11 @@ rule store:
         touch(f"{ROOT}/mlflow.created"),
     log:
         f"{ROOT}/logs/store.log",
+    conda:
+        "../../environment.yml"
     params:
         uri=URI,
         artifacts=f"{JOBS.root.absolute()}/mlartifacts",
-    conda:
-        "../../environment.yml"
     shell:
         "clipvip track --uri {params.uri} --artifacts {params.artifacts} 2>&1 | tee {log}"
 
@@ -32,21 +32,6 @@ rule table:
         "clipvip table {input.plan} 2>&1 | tee {log}"
 
 
-rule notebook:
-    # The study's notebook with its outputs, and its figure.
-    input:
-        table=f"{HOME}/studies/{{study}}/table.csv",
-    output:
-        svg=f"{HOME}/studies/{{study}}/figure.svg",
-        png=f"{HOME}/studies/{{study}}/figure.png",
-    log:
-        notebook=f"{HOME}/notebooks/{{study}}.ipynb",
-    conda:
-        "../../environment.yml"
-    notebook:
-        "../../analysis/{wildcards.study}.ipynb"
-
-
 rule track:
     # The study's cells as MLflow runs.
     input:
@@ -57,10 +42,10 @@ rule track:
         touch(f"{HOME}/studies/{{study}}/tracked"),
     log:
         f"{ROOT}/logs/track/{{study}}.log",
-    params:
-        uri=URI,
     conda:
         "../../environment.yml"
+    params:
+        uri=URI,
     shell:
         "clipvip track {input.plan} --uri {params.uri} 2>&1 | tee {log}"
 
@@ -68,15 +53,19 @@ rule track:
 rule report:
     # One page that gathers the studies, readable offline.
     input:
-        expand(f"{HOME}/studies/{{study}}/{{made}}", study=STUDIES, made=["table.csv", "figure.png", "tracked"]),
+        expand(
+            f"{HOME}/studies/{{study}}/{{made}}",
+            study=STUDIES,
+            made=["table.csv", "figure.png", "tracked"],
+        ),
     output:
         f"{HOME}/report.html",
     log:
         f"{ROOT}/logs/report.log",
-    params:
-        folders=[f"{HOME}/studies/{study}" for study in STUDIES],
     conda:
         "../../environment.yml"
+    params:
+        folders=[f"{HOME}/studies/{study}" for study in STUDIES],
     shell:
         "clipvip report {params.folders} --out {output} 2>&1 | tee {log}"
 
@@ -84,7 +73,27 @@ rule report:
 for study in STUDIES:
 
     rule:
+        # The study's notebook with its outputs, and its figure.
+        name:
+            f"notebook_{study}"
+        input:
+            table=f"{HOME}/studies/{study}/table.csv",
+            notebook=notebook_of(study),
+        output:
+            svg=f"{HOME}/studies/{study}/figure.svg",
+            png=f"{HOME}/studies/{study}/figure.png",
+        log:
+            notebook=f"{HOME}/notebooks/{study}.ipynb",
+        conda:
+            "../../environment.yml"
+        notebook:
+            f"../../{notebook_of(study)}"
+
+    rule:
         name:
             f"ablate_{study}"
         input:
-            [f"{HOME}/studies/{study}/{made}" for made in ("table.csv", "figure.png", "tracked")],
+            [
+                f"{HOME}/studies/{study}/{made}"
+                for made in ("table.csv", "figure.png", "tracked")
+            ],

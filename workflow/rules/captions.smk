@@ -7,16 +7,17 @@ rule captioner:
         touch(f"{ROOT}/jobs/captioner/{{job}}"),
     log:
         f"{ROOT}/logs/captioner/{{job}}.log",
-    params:
-        specs=specs,
-        how=HOW,
+    priority: 90  # captions wait for it
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        how=HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -29,17 +30,17 @@ rule caption_shard:
         touch(f"{ROOT}/jobs/caption_shard/{{job}}"),
     log:
         f"{ROOT}/logs/caption_shard/{{job}}.log",
-    params:
-        specs=specs,
-        shard=lambda wildcards: JOBS.by_id[wildcards.job].shard,
-        device=RUN.device,
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        shard=lambda wildcards: JOBS.by_id[wildcards.job].shard,
+        device=RUN.device,
     shell:
         "clipvip caption-shard {params.specs} --shard {params.shard[0]} --of {params.shard[1]}"
         " --device {params.device} 2>&1 | tee {log}"
@@ -53,15 +54,15 @@ rule captions:
         touch(f"{ROOT}/jobs/captions/{{job}}"),
     log:
         f"{ROOT}/logs/captions/{{job}}.log",
-    params:
-        specs=specs,
-        how=HOW,
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        how=HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"

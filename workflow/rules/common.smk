@@ -1,4 +1,6 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
+from pathlib import Path
+
 from clipvip.jobs import Jobs
 from clipvip.studies import Grid
 from snakemake.exceptions import WorkflowError
@@ -39,8 +41,17 @@ def specs(wildcards):
 def stop_if_data_is_missing():
     missing = JOBS.missing()
     if missing:
-        raise WorkflowError("\n".join(["data or models that this experiment names are not there:", *missing]))
+        raise WorkflowError(
+            "\n".join(
+                ["data or models that this experiment names are not there:", *missing]
+            )
+        )
 
 
 def stage_times():
     return JOBS.times()
+
+
+def notebook_of(study):
+    own = Path(workflow.basedir) / "analysis" / f"{study}.ipynb"
+    return f"analysis/{study}.ipynb" if own.exists() else "analysis/study.ipynb"

@@ -7,14 +7,14 @@ rule prepare:
         touch(f"{ROOT}/jobs/prepare/{{job}}"),
     log:
         f"{ROOT}/logs/prepare/{{job}}.log",
-    params:
-        specs=specs,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
     shell:
         "clipvip run {params.specs} 2>&1 | tee {log}"
 
@@ -27,14 +27,14 @@ rule world:
         touch(f"{ROOT}/jobs/world/{{job}}"),
     log:
         f"{ROOT}/logs/world/{{job}}.log",
-    params:
-        specs=specs,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
     shell:
         "clipvip run {params.specs} 2>&1 | tee {log}"
 
@@ -47,14 +47,14 @@ rule corpus:
         touch(f"{ROOT}/jobs/corpus/{{job}}"),
     log:
         f"{ROOT}/logs/corpus/{{job}}.log",
-    params:
-        specs=specs,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
     shell:
         "clipvip run {params.specs} 2>&1 | tee {log}"
 
@@ -67,13 +67,13 @@ rule frames:
         touch(f"{ROOT}/jobs/frames/{{job}}"),
     log:
         f"{ROOT}/logs/frames/{{job}}.log",
-    params:
-        specs=specs,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
     shell:
         "clipvip run {params.specs} 2>&1 | tee {log}"

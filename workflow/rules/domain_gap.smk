@@ -7,13 +7,13 @@ rule gap:
         touch(f"{ROOT}/jobs/gap/{{job}}"),
     log:
         f"{ROOT}/logs/gap/{{job}}.log",
-    params:
-        specs=specs,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
     shell:
         "clipvip run {params.specs} 2>&1 | tee {log}"

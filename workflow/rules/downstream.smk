@@ -7,16 +7,16 @@ rule variant:
         touch(f"{ROOT}/jobs/variant/{{job}}"),
     log:
         f"{ROOT}/logs/variant/{{job}}.log",
-    params:
-        specs=specs,
-        how=HOW,
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        how=HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -29,16 +29,16 @@ rule finetune:
         touch(f"{ROOT}/jobs/finetune/{{job}}"),
     log:
         f"{ROOT}/logs/finetune/{{job}}.log",
-    params:
-        specs=specs,
-        how=HOW,
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        how=HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -51,15 +51,15 @@ rule evaluate:
         touch(f"{ROOT}/jobs/evaluate/{{job}}"),
     log:
         f"{ROOT}/logs/evaluate/{{job}}.log",
-    params:
-        specs=specs,
-        how=HOW,
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        how=HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"

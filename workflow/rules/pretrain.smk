@@ -7,16 +7,17 @@ rule clip:
         touch(f"{ROOT}/jobs/clip/{{job}}"),
     log:
         f"{ROOT}/logs/clip/{{job}}.log",
-    params:
-        specs=specs,
-        how=HOW,
+    priority: 100  # everything waits for it
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        how=HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -29,15 +30,15 @@ rule pretrain:
         touch(f"{ROOT}/jobs/pretrain/{{job}}"),
     log:
         f"{ROOT}/logs/pretrain/{{job}}.log",
-    params:
-        specs=specs,
-        how=HOW,
+    conda:
+        "../../environment.yml"
     threads: RUN.threads
     resources:
         mem_mb=RUN.memory_mb,
         runtime=RUN.minutes,
         gpu=RUN.gpus,
-    conda:
-        "../../environment.yml"
+    params:
+        specs=specs,
+        how=HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
