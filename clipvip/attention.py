@@ -23,7 +23,8 @@ def attend(
     similar = (query * query.shape[-1] ** -0.5) @ rearrange(key, "b h k d -> b h d k")
     if visible is not None:
         similar = similar.masked_fill(~visible, -torch.inf)
-    return similar.softmax(dim=-1) @ value
+    mixed: Tensor = similar.softmax(dim=-1) @ value
+    return mixed
 
 
 def proxy_attention(

@@ -80,7 +80,7 @@ class Jobs:
         return jobs + [Job(rule, tuple(cells)) for (rule, _), cells in packs.items()]
 
     def _pack_of(self, cell: Cell) -> tuple[str, str]:
-        """Rule and name of a pack: a checkpoint with all that starts from it, or a corpus with its files and frames, and
+        """Rule and name of a pack: a checkpoint with all that starts from it, or a corpus with its files and frames,
         with the starting CLIP or the captioner where that learns from it, since the rest waits for these two.
         """
         cells = self.grid.cells.values()
@@ -223,9 +223,7 @@ class Jobs:
             "gap": study.gap.key if study.gap else None,
             "captions": captions,
             "results": str(self.root),
-            "made_by": {
-                name: fingerprint(f"clipvip.{name}") for name in ("tables", "figures", "findings", "track", "report")
-            },
+            "made_by": {name: fingerprint(f"clipvip.{name}") for name in MADE_BY},
         }
 
 
