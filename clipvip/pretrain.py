@@ -12,7 +12,8 @@ from clipvip.cells import Run
 from clipvip.config import PretrainCell
 from clipvip.embed import load_model, load_tokenizer
 from clipvip.evaluate import open_split, validation
-from clipvip.train import fit, num_steps
+from clipvip.schedule import num_steps
+from clipvip.train import fit
 
 VALIDATION_TOKENS = 77
 

@@ -15,6 +15,7 @@ from clipvip import manifest
 from clipvip.batches import Batch, Batches, open_clips, texts_by_clip
 from clipvip.cells import Run
 from clipvip.config import CaptionerSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.schedule import num_steps, rate
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # in the order of their ids, as BERT has them
 MAX_TOKENS = 40  # of a caption in training
@@ -112,33 +113,26 @@ def _fit(
     model: Any, processor: Any, batches: Batches, settings: OptimSettings, run: Run
 ) -> list[dict[str, int | float]]:
     """AdamW with linear warm-up and cosine to zero; `model` is trained in place, the history comes back."""
-    steps = settings.steps or max(1, round((settings.epochs or 0) * len(batches)))
-    warmup, every = max(1, round(settings.warmup * steps)), max(1, steps // ROWS)
+    steps = num_steps(settings, len(batches))
+    every = max(1, steps // ROWS)
     weights = [p for p in model.parameters() if settings.decay_all or p.ndim > 1]
     others = [p for p in model.parameters() if not settings.decay_all and p.ndim <= 1]  # biases and layer norms
     groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(
         groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: (
-            (step + 1) / warmup
-            if step < warmup
-            else 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
-        ),
-    )
     history: list[dict[str, int | float]] = []
     model.train()
     bar = tqdm(range(1, steps + 1), desc="captioner", unit="step", disable=None)
     for step in bar:
-        lr = float(schedule.get_last_lr()[0])
+        lr = rate(step - 1, steps, settings)
+        for group in optimiser.param_groups:
+            group["lr"] = lr
         loss = loss_of(model, processor, batches[step - 1])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_norm or math.inf)
         optimiser.step()
-        schedule.step()
         if step % every == 0 or step == steps:
             figures = {"loss": float(loss.detach()), "lr": lr}
             history.append({"step": step, **figures})

@@ -11,7 +11,8 @@ from clipvip.cells import Run
 from clipvip.config import OBJECTIVES, ClipSettings, FramesSettings, ModelSettings, TinyClip
 from clipvip.evaluate import open_split, validation
 from clipvip.model import ClipVip
-from clipvip.train import fit, num_steps
+from clipvip.schedule import num_steps
+from clipvip.train import fit
 from clipvip.vocabulary import train_tokenizer
 
 VALIDATIONS = 5

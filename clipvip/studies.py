@@ -136,7 +136,8 @@ class Grid:
         maker = self.experiment.captioner
         captioner = Cell("captioner", maker, self.corpus_inputs(maker.corpus) if maker.corpus else {})
         inputs = {"captioner": captioner, **self.corpus_inputs(corpus, truth=True)}
-        return Cell("captions", self.experiment.captions, inputs)
+        settings = self.experiment.captions.model_copy(update={"frames": self.experiment.frames})
+        return Cell("captions", settings, inputs)
 
     def gap(self) -> Cell:
         """NMI of every language source against every downstream set."""

@@ -21,6 +21,7 @@ from clipvip.cells import Run
 from clipvip.config import OptimSettings, Terms
 from clipvip.model import ClipVip, param_groups
 from clipvip.objective import omnisource_loss
+from clipvip.schedule import num_steps, rate
 from clipvip.vision import normalise
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -39,19 +40,6 @@ class Progress:
     history: list[Figures] = field(default_factory=list)
     best_score: float = -math.inf
     best: dict[str, Tensor] | None = None
-
-
-def num_steps(settings: OptimSettings, steps_per_epoch: int) -> int:
-    """Length of the run in steps."""
-    return settings.steps if settings.steps is not None else max(1, round((settings.epochs or 0) * steps_per_epoch))
-
-
-def rate(step: int, steps: int, settings: OptimSettings) -> float:
-    """Learning rate of a step (0-based): linear warm-up, then cosine to zero."""
-    warmup = max(1, round(settings.warmup * steps))
-    if step < warmup:
-        return settings.lr * (step + 1) / warmup
-    return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def fit(
@@ -74,7 +62,7 @@ def fit(
     device = torch.device(run.device)
     model.to(device)
     optimiser = torch.optim.AdamW(
-        param_groups(model, settings.weight_decay, settings.decay_all), lr=settings.lr, betas=settings.betas
+        param_groups(model, settings.weight_decay, settings.decay_all), lr=settings.lr, betas=settings.betas, fused=True
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
     progress = _resume(run, model, optimiser, scaler)

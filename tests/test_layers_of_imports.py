@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
     ["config", "source", "expect"],
-    ["attention", "objective", "ranks", "statistics", "video"],
+    ["attention", "objective", "ranks", "statistics", "video", "schedule"],
     ["cells"],
     ["studies"],
     ["jobs"],

@@ -13,7 +13,7 @@ from clipvip.batches import Batches, open_clips, texts_by_clip
 from clipvip.cells import Run
 from clipvip.config import OBJECTIVES, FramesSettings, ModelSettings, OptimSettings
 from clipvip.model import ClipVip
-from clipvip.train import fit, num_steps, rate
+from clipvip.train import fit
 
 OPTIM = OptimSettings(steps=6, batch_size=4, lr=1e-3, weight_decay=0.05)
 
@@ -39,21 +39,6 @@ def parts(inputs: dict[str, Path], clip_folder: Path) -> tuple[ClipVip, Batches]
 def run_all(inputs: dict[str, Path], clip_folder: Path, work: Path, **change: Any) -> tuple[ClipVip, Any]:
     model, batches = parts(inputs, clip_folder)
     return model, fit(model, batches, OBJECTIVES["d"], OPTIM, Run(work=work), name="test", **change)
-
-
-def test_the_rate_warms_up_and_falls_to_zero() -> None:
-    settings = OptimSettings(steps=100, lr=2.0, warmup=0.1)
-    rates = [rate(step, 100, settings) for step in range(101)]
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[9] == pytest.approx(2.0)
-    assert rates[55] == pytest.approx(1.0)  # half way down the cosine
-    assert rates[100] == pytest.approx(0.0, abs=1e-12)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-
-
-def test_a_length_in_epochs_is_one_in_steps() -> None:
-    assert num_steps(OptimSettings(epochs=2.5), 40) == 100
-    assert num_steps(OptimSettings(steps=7), 40) == 7
 
 
 def test_the_loss_falls(corpus_inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path) -> None:
