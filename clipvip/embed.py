@@ -1,4 +1,8 @@
-"""A model and clips or texts -> embeddings."""
+"""A model and clips or texts -> embeddings.
+
+Several processes each take whole batches of those that one would have made, so that every embedding is the same to the
+last bit however many there are; all get all of them.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +15,7 @@ from torch import Tensor
 
 from clipvip.batches import Clips, tokenize
 from clipvip.config import ModelSettings
+from clipvip.distributed import gather, rank, share, size
 from clipvip.model import ClipVip
 from clipvip.vision import normalise
 
@@ -20,12 +25,12 @@ def embed_clips(
     model: ClipVip, clips: Clips, clip_ids: Sequence[str], num_frames: int, *, batch_size: int = 64
 ) -> Float[Tensor, "clips dim"]:
     """Embeddings of clips, frames sampled as for evaluation, on the CPU in fp32."""
-    device, found = model.logit_scale.device, []
-    for start in range(0, len(clip_ids), batch_size):
+    device, found = model.logit_scale.device, _nothing(model)
+    for start in _own(len(clip_ids), batch_size):
         frames = [clips.sample(i, num_frames, None) for i in clip_ids[start : start + batch_size]]
         pixels = normalise(torch.from_numpy(np.stack(frames)).to(device))
         found.append(model.encode_video(pixels).float().cpu())
-    return torch.cat(found)
+    return gather(torch.cat(found))
 
 
 @torch.inference_mode()
@@ -35,11 +40,21 @@ def embed_texts(
     """Embeddings of texts in their order; batched by length so that little is padded."""
     device = model.logit_scale.device
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found: list[Tensor] = []
-    for start in range(0, len(order), batch_size):
+    found = _nothing(model)
+    for start in _own(len(order), batch_size):
         ids, mask = tokenize(tokenizer, [texts[i] for i in order[start : start + batch_size]], max_tokens)
         found.append(model.encode_text(ids.to(device), mask.to(device)).float().cpu())
-    return torch.cat(found)[torch.tensor(order).argsort()]
+    return gather(torch.cat(found))[torch.tensor(order).argsort()]
+
+
+def _own(total: int, batch_size: int) -> range:
+    """Where the batches of this process begin."""
+    return range(0, total, batch_size)[share(-(-total // batch_size), rank(), size())]
+
+
+def _nothing(model: ClipVip) -> list[Tensor]:
+    """A process that has no batch still has a width to tell."""
+    return [torch.empty(0, model.text_projection.out_features)]
 
 
 def load_model(cell: Path, settings: ModelSettings | None, seed: int) -> ClipVip:
