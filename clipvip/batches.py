@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from clipvip import manifest
 from clipvip.config import FramesSettings
+from clipvip.distributed import share
 from clipvip.frames import FrameCache
 from clipvip.video import count_frames, middle, read_all, read_frames, resize, sample_indices
 
@@ -86,6 +88,24 @@ class Batch:
         ids, mask = self.input_ids.to(device), self.attention_mask.to(device)
         return Batch(self.video.to(device, non_blocking=True), frame, self.roles, ids, mask, present)
 
+    def split(self, size: int) -> list["Batch"]:
+        """The batch in parts of `size` clips, the last one of what is left. ValueError for a size below 1."""
+        if size < 1:
+            raise ValueError(f"micro_batch is {size}; it takes at least 1 clip")
+        return [self._rows(slice(start, start + size)) for start in range(0, len(self.video), size)]
+
+    def _rows(self, rows: slice) -> "Batch":
+        ids, mask = (
+            rearrange(
+                rearrange(texts, "(role clip) token -> role clip token", role=len(self.roles))[:, rows],
+                "role clip token -> (role clip) token",
+            )
+            for texts in (self.input_ids, self.attention_mask)
+        )
+        frame = None if self.frame is None else self.frame[rows]
+        present = {role: each[rows] for role, each in self.present.items()}
+        return Batch(self.video[rows], frame, self.roles, ids, mask, present)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batches(Dataset[Batch]):
@@ -100,15 +120,18 @@ class Batches(Dataset[Batch]):
     batch_size: int
     seed: int
     with_frame: bool = False
+    part: tuple[int, int] = (0, 1)  # of several processes: which this is, and how many; each reads its own rows
     _order: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.clip_ids) < 2:
             raise ValueError(f"training needs at least two clips, found {len(self.clip_ids)}")
+        if self.size < self.part[1]:
+            raise ValueError(f"{self.part[1]} processes cannot share a batch of {self.size} clips; start fewer")
 
     @property
     def size(self) -> int:
-        """Clips of a batch: the batch size, or all of a smaller corpus."""
+        """Clips of a batch over all processes: the batch size, or all of a smaller corpus."""
         return min(self.batch_size, len(self.clip_ids))
 
     def __len__(self) -> int:
@@ -120,7 +143,7 @@ class Batches(Dataset[Batch]):
         if epoch not in self._order:
             self._order.clear()
             self._order[epoch] = np.random.default_rng([self.seed, epoch]).permutation(len(self.clip_ids))
-        positions = self._order[epoch][within * self.size : (within + 1) * self.size]
+        positions = self._order[epoch][within * self.size : (within + 1) * self.size][share(self.size, *self.part)]
         ids = [self.clip_ids[position] for position in positions]
         draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
         video = np.stack([self.clips.sample(i, self.num_frames, rng) for i, rng in zip(ids, draws, strict=True)])
@@ -145,7 +168,8 @@ def tokenize(
 
 def stream(batches: Batches, start: int, stop: int, workers: int) -> Iterator[Batch]:
     """Batches `start` to `stop`, prepared ahead by `workers` processes (0: in this one)."""
-    loader = DataLoader(batches, batch_size=None, sampler=range(start, stop), num_workers=workers)
+    own = torch.Generator()  # the loader draws a seed at its start; from here, so that a resumed run draws no more
+    loader = DataLoader(batches, batch_size=None, sampler=range(start, stop), num_workers=workers, generator=own)
     return iter(loader)
 
 
