@@ -1,6 +1,7 @@
 """`clipvip <command>`: flags to functions, nothing else."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -8,8 +9,16 @@ from pathlib import Path
 def _run(arguments: argparse.Namespace) -> None:
     from clipvip.cells import run_spec
 
-    for spec in arguments.spec:
-        run_spec(spec, device=arguments.device, workers=arguments.workers)
+    how = {name: getattr(arguments, name) for name in ("device", "workers", "micro_batch", "checkpoint_seconds")}
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        for spec in arguments.spec:
+            run_spec(spec, **how)
+        return
+    from clipvip import distributed  # torch takes its second to load; a process alone may not need it
+
+    with distributed.joined(arguments.device) as device:
+        for spec in arguments.spec:
+            run_spec(spec, **how | {"device": device, "rank": distributed.rank(), "agree": distributed.first})
 
 
 def _caption_shard(arguments: argparse.Namespace) -> None:
@@ -63,8 +72,10 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("run", help="make cells from their spec files, in order; finished ones are left alone")
     one.add_argument("spec", type=Path, nargs="+", help="results/specs/<stage>-<key>.json")
-    one.add_argument("--device", default="cpu", help="torch device, for example cuda:0 (default: cpu)")
+    one.add_argument("--device", default="cpu", help="torch device: cuda:0, under torchrun cuda (default: cpu)")
     one.add_argument("--workers", type=int, default=0, help="processes that decode ahead (default: none)")
+    one.add_argument("--micro-batch", type=int, help="train with this many clips in memory at a time (default: all)")
+    one.add_argument("--checkpoint-seconds", type=float, help="time between checkpoints of training (default: 120)")
     one.set_defaults(do=_run)
 
     one = commands.add_parser("caption-shard", help="caption one part of a corpus, resuming where it stopped")

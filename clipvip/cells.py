@@ -9,12 +9,9 @@ whether today's code would make it the same way.
 import contextlib
 import fcntl
 import importlib
-import importlib.metadata
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config import Settings, build, canonical, digest
+from clipvip.provenance import commit, versions
 from clipvip.source import fingerprint
 
 # stage -> (model of its settings, function that makes it)
@@ -42,10 +40,17 @@ STAGES: dict[str, tuple[str, str]] = {
 }
 # A frame cache only saves decoding: what it holds follows from the corpus and the frame settings.
 UNKEYED = "frames"
+# Of several processes all take part in these; the other stages are the first one's alone.
+SHARED = {"clip", "gap", "pretrain", "finetune", "evaluate"}
 
 
 def _quiet(step: int, values: dict[str, float | int]) -> None:
     """Log nowhere."""
+
+
+def _alone(value: int) -> int:
+    """Agree with oneself."""
+    return value
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,10 @@ class Run:
     work: Path  # state for resuming; survives a crash, removed on success
     device: str = "cpu"
     workers: int = 0
+    micro_batch: int | None = None  # clips that keep their graph at a time; null: all of the batch
+    checkpoint_seconds: float | None = None  # between checkpoints of training; null: its own default
+    rank: int = 0  # which of several processes this is; the first one writes
+    agree: Callable[[int], int] = _alone  # what the first process says; all wait for it
     log: Callable[[int, dict[str, float | int]], None] = _quiet
 
 
@@ -161,22 +170,30 @@ def work_folder(root: Path, spec: Path) -> Path:
     return root / "work" / f"{key}-{stage_fingerprint(stage)}"
 
 
-def run_spec(spec: Path, *, device: str = "cpu", workers: int = 0) -> Path:
-    """Make the cell of a spec file unless it is there and fresh; the folder. Inputs must be finished."""
+def run_spec(spec: Path, **how: Any) -> Path:
+    """Make the cell of a spec file unless it is there and fresh; the folder. Inputs must be finished.
+
+    `how`: fields of `Run` beside `work`.
+    """
     root = spec.parent.parent
     read = json.loads(spec.read_text())
     name = f"{read['stage']}/{spec.stem.split('-')[1]}"
     target = folder(root, name)
     inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
     lineage = _lineage(read["stage"], {role: found["lineage"] for role, found in inputs.items()})
-    with _locked(root / "locks" / name.replace("/", "-")):
+    run = Run(work=work_folder(root, spec), **how)
+    with _locked(root / "locks" / name.replace("/", "-")) if run.rank == 0 else contextlib.nullcontext():
+        if run.rank == 0:
+            for left in target.parent.glob(f".{target.name}-*"):  # by a process that was killed
+                shutil.rmtree(left)
         found = receipt(root, name)
-        if found is not None and found["lineage"] == lineage:
+        if run.agree(found is not None and found["lineage"] == lineage):
             return target
-        run = Run(work=work_folder(root, spec), device=device, workers=workers)
         run.work.mkdir(parents=True, exist_ok=True)
         try:
-            _make(root, name, read, lineage, target, run)
+            if run.rank == 0 or read["stage"] in SHARED:
+                _make(root, name, read, lineage, target, run)
+            run.agree(True)  # the cell is there
         except Exception as error:
             path = failure_path(root, name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,12 +205,14 @@ def run_spec(spec: Path, *, device: str = "cpu", workers: int = 0) -> Path:
 def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Path, run: Run) -> None:
     started, clock = datetime.now(UTC), time.perf_counter()
     settings = settings_of(read["stage"], read["settings"], f"specs of {name}")
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = target.with_name(f".{target.name}-{run.rank}-{os.getpid()}")
     beside.mkdir(parents=True)
     module, function = STAGES[read["stage"]][1].split(":")
     make = getattr(importlib.import_module(f"clipvip.{module}"), function)
     facts = make(settings, {role: folder(root, other) for role, other in read["inputs"].items()}, beside, run)
+    if run.rank > 0:
+        shutil.rmtree(beside)
+        return
     own = {
         "stage": read["stage"],
         "key": target.name,
@@ -203,8 +222,8 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
         "inputs": read["inputs"],
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 2),
-        "versions": _versions(),
-        "commit": _commit(),
+        "versions": versions(),
+        "commit": commit(),
     }
     config = {"stage": read["stage"], "settings": read["settings"], "inputs": read["inputs"]}
     (beside / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -229,14 +248,3 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def _versions() -> dict[str, str]:
-    names = ("torch", "transformers", "numpy", "pandas", "decord", "av")
-    return {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in names}}
-
-
-def _commit() -> str | None:
-    here = Path(__file__).parent
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None

@@ -19,6 +19,8 @@ ROOT = str(JOBS.root)
 HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
 URI = JOBS.grid.experiment.tracking or f"sqlite:///{JOBS.root.absolute()}/mlflow.db"
 HOW = f"--device {RUN.device} --workers {RUN.workers}"
+if RUN.micro_batch:
+    HOW += f" --micro-batch {RUN.micro_batch}"
 
 if workflow.is_main_process:
     JOBS.prepare()
