@@ -5,8 +5,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
-    ["config", "source", "expect"],
-    ["attention", "objective", "ranks", "statistics", "video", "schedule"],
+    ["config", "source", "expect", "provenance"],
+    ["attention", "objective", "ranks", "statistics", "video", "schedule", "distributed"],
     ["cells"],
     ["studies"],
     ["jobs"],
@@ -19,7 +19,7 @@ ROWS = [
     ["mini"],
     ["frames"],
     ["batches", "checkpoint"],
-    ["embed"],
+    ["embed", "microbatch"],
     ["evaluate"],
     ["train"],
     ["start", "pretrain", "finetune"],

@@ -18,9 +18,12 @@ from clipvip.train import fit
 OPTIM = OptimSettings(steps=6, batch_size=4, lr=1e-3, weight_decay=0.05)
 
 
-def parts(inputs: dict[str, Path], clip_folder: Path) -> tuple[ClipVip, Batches]:
+def parts(
+    inputs: dict[str, Path], clip_folder: Path, batch_size: int = OPTIM.batch_size, patch_dropping: float = 0.0
+) -> tuple[ClipVip, Batches]:
     torch.manual_seed(0)
-    model = ClipVip.from_pretrained(clip_folder, ModelSettings(num_frames=4, num_proxies=2), seed=0)
+    settings = ModelSettings(num_frames=4, num_proxies=2, patch_dropping=patch_dropping)
+    model = ClipVip.from_pretrained(clip_folder, settings, seed=0)
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     batches = Batches(
         clips=open_clips(inputs, FramesSettings(size=24)),
@@ -29,7 +32,7 @@ def parts(inputs: dict[str, Path], clip_folder: Path) -> tuple[ClipVip, Batches]
         tokenizer=AutoTokenizer.from_pretrained(clip_folder),
         num_frames=4,
         max_tokens=77,
-        batch_size=OPTIM.batch_size,
+        batch_size=batch_size,
         seed=0,
         with_frame=True,
     )
