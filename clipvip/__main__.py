@@ -19,10 +19,11 @@ def _caption_shard(arguments: argparse.Namespace) -> None:
 
 
 def _cells(arguments: argparse.Namespace) -> None:
+    from clipvip.grid import load
     from clipvip.jobs import Jobs
-    from clipvip.studies import load
+    from clipvip.overview import listing
 
-    print(Jobs(load(arguments.experiment)).listing(arguments.study))
+    print(listing(Jobs(load(arguments.experiment)), arguments.study))
 
 
 def _table(arguments: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clipvip.config import Settings, build, canonical, digest
+from clipvip.settings import Settings, build, canonical, digest
 from clipvip.source import fingerprint
 
 # stage -> (model of its settings, function that makes it)

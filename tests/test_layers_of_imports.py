@@ -5,11 +5,14 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
-    ["config", "source", "expect"],
+    ["settings", "source", "expect"],
+    ["config"],
     ["attention", "objective", "ranks", "statistics", "video", "schedule"],
     ["cells"],
     ["studies"],
+    ["grid"],
     ["jobs"],
+    ["overview"],
     ["manifest", "vocabulary"],
     ["layers"],
     ["vision", "text"],

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from clipvip.cells import Cell
-from clipvip.config import FramesSettings, ModelSettings, PretrainCell, merge
-from clipvip.studies import Grid, load
+from clipvip.config import FramesSettings, ModelSettings, PretrainCell
+from clipvip.grid import Grid, load
+from clipvip.settings import merge
 
 ROOT = Path(__file__).parent.parent
 

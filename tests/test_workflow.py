@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from clipvip.cells import receipt
+from clipvip.grid import Grid, load
 from clipvip.jobs import Jobs
-from clipvip.studies import Grid, load
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "experiments/smoke.yaml"

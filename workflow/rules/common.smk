@@ -2,7 +2,8 @@
 from pathlib import Path
 
 from clipvip.jobs import Jobs
-from clipvip.studies import Grid
+from clipvip.grid import Grid
+from clipvip.overview import missing_folders, summary, times
 from snakemake.exceptions import WorkflowError
 
 
@@ -22,7 +23,7 @@ HOW = f"--device {RUN.device} --workers {RUN.workers}"
 
 if workflow.is_main_process:
     JOBS.prepare()
-    print(JOBS.summary(), file=sys.stderr)
+    print(summary(JOBS), file=sys.stderr)
 
 
 wildcard_constraints:
@@ -39,7 +40,7 @@ def specs(wildcards):
 
 
 def stop_if_data_is_missing():
-    missing = JOBS.missing()
+    missing = missing_folders(JOBS)
     if missing:
         raise WorkflowError(
             "\n".join(
@@ -49,7 +50,7 @@ def stop_if_data_is_missing():
 
 
 def stage_times():
-    return JOBS.times()
+    return times(JOBS)
 
 
 def notebook_of(study):
