@@ -11,7 +11,7 @@ CORES ?= all
 
 setup: .venv/installed
 
-# torch first and pinned: an open range may bring several GB of GPU packages where none is wanted.
+# torch first: what comes after finds the pinned version there and asks for no other.
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0

@@ -17,13 +17,14 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from clipvip.run import Run
 from clipvip.settings import Settings, build, canonical, digest
 from clipvip.source import fingerprint
 
@@ -42,20 +43,6 @@ STAGES: dict[str, tuple[str, str]] = {
 }
 # A frame cache only saves decoding: what it holds follows from the corpus and the frame settings.
 UNKEYED = "frames"
-
-
-def _quiet(step: int, values: dict[str, float | int]) -> None:
-    """Log nowhere."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a stage is run; nothing here may change what it makes."""
-
-    work: Path  # state for resuming; survives a crash, removed on success
-    device: str = "cpu"
-    workers: int = 0
-    log: Callable[[int, dict[str, float | int]], None] = _quiet
 
 
 @dataclass(frozen=True)
@@ -119,9 +106,16 @@ def write_spec(root: Path, cell: Cell) -> Path:
     path = spec_path(root, cell)
     text = canonical(cell.spec()) + "\n"
     if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_whole(path, text)
     return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write beside and rename into place: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def receipt(root: Path, name: str) -> dict[str, Any] | None:
@@ -155,25 +149,28 @@ def settings_of(stage: str, data: Any, where: str) -> Settings:
     return settings
 
 
-def work_folder(root: Path, spec: Path) -> Path:
-    """Where a cell keeps what it needs to resume; changed code never resumes old state."""
-    stage, key = spec.stem.split("-")
-    return root / "work" / f"{key}-{stage_fingerprint(stage)}"
+def work_folder(root: Path, name: str, lineage: str) -> Path:
+    """Where a cell keeps what it needs to resume; what other code or other inputs left is never resumed."""
+    return root / "work" / f"{name.split('/')[1]}-{lineage}"
+
+
+def read_spec(spec: Path) -> tuple[dict[str, Any], Path, str, str]:
+    """The content of a spec file, the results root, and the cell's name and lineage. Inputs must be finished."""
+    root, read = spec.parent.parent, json.loads(spec.read_text())
+    inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
+    lineage = _lineage(read["stage"], {role: found["lineage"] for role, found in inputs.items()})
+    return read, root, f"{read['stage']}/{spec.stem.split('-')[1]}", lineage
 
 
 def run_spec(spec: Path, *, device: str = "cpu", workers: int = 0) -> Path:
     """Make the cell of a spec file unless it is there and fresh; the folder. Inputs must be finished."""
-    root = spec.parent.parent
-    read = json.loads(spec.read_text())
-    name = f"{read['stage']}/{spec.stem.split('-')[1]}"
+    read, root, name, lineage = read_spec(spec)
     target = folder(root, name)
-    inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
-    lineage = _lineage(read["stage"], {role: found["lineage"] for role, found in inputs.items()})
-    with _locked(root / "locks" / name.replace("/", "-")):
+    with locked(root / "locks" / name.replace("/", "-")):
         found = receipt(root, name)
         if found is not None and found["lineage"] == lineage:
             return target
-        run = Run(work=work_folder(root, spec), device=device, workers=workers)
+        run = Run(work=work_folder(root, name, lineage), device=device, workers=workers)
         run.work.mkdir(parents=True, exist_ok=True)
         try:
             _make(root, name, read, lineage, target, run)
@@ -189,7 +186,8 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
     started, clock = datetime.now(UTC), time.perf_counter()
     settings = settings_of(read["stage"], read["settings"], f"specs of {name}")
     beside = target.with_name(f".{target.name}-{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    for left in target.parent.glob(f".{target.name}-*"):  # of a killed run; the lock is ours
+        shutil.rmtree(left)
     beside.mkdir(parents=True)
     module, function = STAGES[read["stage"]][1].split(":")
     make = getattr(importlib.import_module(f"clipvip.{module}"), function)
@@ -224,7 +222,8 @@ def _finished(root: Path, name: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Alone with what the lock file stands for, among processes on one results root."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

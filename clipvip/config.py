@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.settings import Settings
+from clipvip.settings import Model, Settings
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
 Format = Literal["cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet"]
@@ -120,14 +120,12 @@ class ClipSettings(Settings):
     shape: TinyClip | None = None
     corpus: str | None = None  # image-text corpus the small CLIP learns from
     optim: OptimSettings | None = None
+    frames: FramesSettings | None = None  # set to those of the experiment where it is trained here
     seed: int = 0
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ClipSettings":
-        made = (self.shape, self.corpus, self.optim)
-        if (self.source is None) == any(part is None for part in made):
-            raise ValueError("give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
-        return self
+        return _learnt_or_given(self)
 
 
 class TinyCaptioner(Settings):
@@ -149,7 +147,21 @@ class CaptionerSettings(Settings):
     shape: TinyCaptioner | None = None
     corpus: str | None = None  # image-caption corpus
     optim: OptimSettings | None = None
+    frames: FramesSettings | None = None  # set to those of the experiment where it is trained here
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "CaptionerSettings":
+        return _learnt_or_given(self)
+
+
+def _learnt_or_given(settings: Model) -> Model:
+    """Either a source, or all that training needs."""
+    parts = [getattr(settings, name) for name in ("shape", "corpus", "optim")]
+    source = getattr(settings, "source")  # noqa: B009 - both models have it
+    if (source is None) == any(part is None for part in parts) or (source is not None and any(parts)):
+        raise ValueError("give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
+    return settings
 
 
 class CaptionsSettings(Settings):

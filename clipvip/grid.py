@@ -7,6 +7,8 @@ from typing import Any
 
 from clipvip.cells import Cell
 from clipvip.config import (
+    CaptionerSettings,
+    ClipSettings,
     EvaluateCell,
     Experiment,
     FinetuneCell,
@@ -18,6 +20,8 @@ from clipvip.config import (
 from clipvip.expect import check_expect
 from clipvip.settings import build, merge, read_yaml
 from clipvip.studies import Row, Study, StudySettings, VariantSettings
+
+Tuning = dict[str, FinetuneSettings]  # by downstream set
 
 
 class Grid:
@@ -69,14 +73,20 @@ class Grid:
 
     def clip(self) -> Cell:
         """The starting CLIP."""
-        settings = self.experiment.clip
-        return Cell("clip", settings, self.corpus_inputs(settings.corpus) if settings.corpus else {})
+        return self._learner("clip", self.experiment.clip)
+
+    def _learner(self, stage: str, settings: ClipSettings | CaptionerSettings) -> Cell:
+        if settings.corpus is None:
+            return Cell(stage, settings)
+        settings = settings.model_copy(update={"frames": self.experiment.frames})
+        return Cell(stage, settings, self.corpus_inputs(str(settings.corpus)))
 
     def captions(self, corpus: str) -> Cell:
         """Captions of a corpus."""
-        maker = self.experiment.captioner
-        captioner = Cell("captioner", maker, self.corpus_inputs(maker.corpus) if maker.corpus else {})
-        inputs = {"captioner": captioner, **self.corpus_inputs(corpus, truth=True)}
+        inputs = {
+            "captioner": self._learner("captioner", self.experiment.captioner),
+            **self.corpus_inputs(corpus, truth=True),
+        }
         settings = self.experiment.captions.model_copy(update={"frames": self.experiment.frames})
         return Cell("captions", settings, inputs)
 
@@ -107,30 +117,39 @@ class Grid:
         for variant, change in settings.variants.items():
             resolved = self._resolve(settings.base, change, f"{where}: {variant}")
             for seed in self.experiment.seeds:
-                rows.append(Row(variant, seed, self._row(resolved, downstream, seed)))
+                rows.append(Row(variant, seed, self._row(*resolved, downstream, seed)))
         return Study(name, settings, downstream, rows, self.gap() if settings.gap else None)
 
-    def _resolve(self, base: dict[str, Any], change: dict[str, Any], where: str) -> VariantSettings:
+    def _resolve(self, base: dict[str, Any], change: dict[str, Any], where: str) -> tuple[VariantSettings, Tuning]:
+        """A variant's settings, and its fine-tuning by set: the experiment's, the set's, its own."""
         given = {key: self._given.get(key, {}) for key in ("model", "pretrain", "finetune")}
         resolved = build(VariantSettings, merge(merge(given, base), change), where)
         if resolved.pretrain and resolved.pretrain.corpus not in self.experiment.roles:
             raise ValueError(f"{where}: pretrain.corpus: {_nearest(resolved.pretrain.corpus, self.experiment.roles)}")
-        return resolved
+        if resolved.pretrain and resolved.pretrain.validate_on not in self.experiment.corpora:
+            on = resolved.pretrain.validate_on
+            raise ValueError(f"{where}: pretrain.validate_on: {_nearest(on, self.experiment.corpora)}")
+        changed = merge(base.get("finetune"), change["finetune"]) if "finetune" in change else base.get("finetune")
+        tuning = {}
+        for name in self.experiment.downstream:
+            own = merge(given["finetune"], self.experiment.finetune_sets.get(name, {}))
+            tuning[name] = build(FinetuneSettings, merge(own, changed or {}), f"{where}: {name}")
+        return resolved, tuning
 
-    def _row(self, variant: VariantSettings, downstream: tuple[str, ...], seed: int) -> dict[str, Cell]:
+    def _row(self, variant: VariantSettings, tuning: Tuning, downstream: tuple[str, ...], seed: int) -> dict[str, Cell]:
         cells = {"clip": self.clip()}
         start, model = cells["clip"], variant.model
         fresh: ModelSettings | None = model
         if variant.pretrain is not None:
             start = cells["pretrain"] = self._pretrain(model, variant.pretrain, seed)
             fresh = None
-        drawn = fresh is not None and model.pooling != "mean"
+        drawn = fresh is not None and (model.pooling != "mean" or bool(model.temporal))
         for name in downstream:
-            zero = self._evaluate(name, start, fresh, variant.finetune, seed if drawn else 0)
+            zero = self._evaluate(name, start, fresh, tuning[name], seed if drawn else 0)
             cells[f"zero_shot/{name}"] = zero
             if variant.finetune is not None:
-                tuned = cells[f"finetune/{name}"] = self._finetune(name, start, fresh, variant.finetune, seed)
-                cells[f"fine_tuned/{name}"] = self._evaluate(name, tuned, None, variant.finetune, 0)
+                tuned = cells[f"finetune/{name}"] = self._finetune(name, start, fresh, tuning[name], seed)
+                cells[f"fine_tuned/{name}"] = self._evaluate(name, tuned, None, tuning[name], 0)
         return cells
 
     def _pretrain(self, model: ModelSettings, settings: PretrainSettings, seed: int) -> Cell:
@@ -154,15 +173,9 @@ class Grid:
         )
         return Cell("pretrain", own, inputs)
 
-    def _tuning(self, name: str, settings: FinetuneSettings) -> FinetuneSettings:
-        change = self.experiment.finetune_sets.get(name, {})
-        given = settings.model_dump(mode="json", exclude_unset=True)
-        return build(FinetuneSettings, merge(given, change), f"experiment {self.experiment.name}: finetune_sets.{name}")
-
     def _finetune(
-        self, name: str, start: Cell, model: ModelSettings | None, settings: FinetuneSettings, seed: int
+        self, name: str, start: Cell, model: ModelSettings | None, tuning: FinetuneSettings, seed: int
     ) -> Cell:
-        tuning = self._tuning(name, settings)
         own = FinetuneCell(
             model=model,
             frames=self.experiment.frames,
@@ -175,9 +188,8 @@ class Grid:
         return Cell("finetune", own, {"model": start, **self.corpus_inputs(name)})
 
     def _evaluate(
-        self, name: str, start: Cell, model: ModelSettings | None, settings: FinetuneSettings | None, seed: int
+        self, name: str, start: Cell, model: ModelSettings | None, tuning: FinetuneSettings, seed: int
     ) -> Cell:
-        tuning = self._tuning(name, settings or self.experiment.finetune)
         own = EvaluateCell(
             model=model,
             frames=self.experiment.frames,

@@ -12,8 +12,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clipvip.cells import Cell, Run, folder, settings_of, spec_path, state, work_folder, write_spec
+from clipvip.cells import (
+    Cell,
+    folder,
+    locked,
+    read_spec,
+    receipt,
+    settings_of,
+    spec_path,
+    state,
+    work_folder,
+    write_spec,
+    write_whole,
+)
 from clipvip.grid import Grid
+from clipvip.run import Run
 from clipvip.settings import digest
 from clipvip.source import fingerprint
 from clipvip.studies import Study
@@ -120,8 +133,7 @@ class Jobs:
             path = self.study_folder(name) / "plan.json"
             text = json.dumps(self.plan(study), indent=1) + "\n"
             if not path.exists() or path.read_text() != text:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+                write_whole(path, text)
 
     def _sync(self, job: Job) -> None:
         marker = Path(self.marker(job))
@@ -177,21 +189,25 @@ def _start(cell: Cell) -> str:
     return f"{own.name} {model.model_dump_json()}" if model else own.name
 
 
-def run_shard(spec: Path, shard: int, num_shards: int, *, device: str = "cpu") -> Path:
-    """Caption shard `shard` of `num_shards` for the cell of `spec`; the part that the cell will merge."""
-    root, read = spec.parent.parent, json.loads(spec.read_text())
+def run_shard(spec: Path, shard: int, num_shards: int, *, device: str = "cpu") -> None:
+    """Caption shard `shard` of `num_shards` and leave it for the cell that merges them, unless that is made."""
+    read, root, name, lineage = read_spec(spec)
     if read["stage"] != "captions":
         raise ValueError(f"{spec}: only the captions stage runs in shards, this is {read['stage']}")
-    work = work_folder(root, spec)
-    work.mkdir(parents=True, exist_ok=True)
-    settings = settings_of("captions", read["settings"], str(spec))
-    inputs = {role: folder(root, name) for role, name in read["inputs"].items()}
-    part = work / f"shard-{shard}-of-{num_shards}.parquet"
-    captioner = importlib.import_module("clipvip.captioner")
-    captioner.caption_shard(settings, inputs, part, shard, num_shards, Run(work=work, device=device))
-    return part
+    with locked(root / "locks" / f"{name.replace('/', '-')}-{shard}-of-{num_shards}"):
+        made = receipt(root, name)
+        if made is not None and made["lineage"] == lineage:
+            return
+        work = work_folder(root, name, lineage)
+        work.mkdir(parents=True, exist_ok=True)
+        settings = settings_of("captions", read["settings"], str(spec))
+        inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
+        captioner = importlib.import_module("clipvip.captioner")
+        part = work / f"shard-{shard}-of-{num_shards}.parquet"
+        captioner.caption_shard(settings, inputs, part, shard, num_shards, Run(work=work, device=device))
 
 
 def shard_file(root: Path, captions: Cell, shard: int, num_shards: int) -> Path:
     """Where a captioning shard leaves its part for the cell that merges them."""
-    return work_folder(root, spec_path(root, captions)) / f"shard-{shard}-of-{num_shards}.parquet"
+    work = work_folder(root, captions.name, captions.lineage)
+    return work / f"shard-{shard}-of-{num_shards}.parquet"

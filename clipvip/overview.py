@@ -24,7 +24,7 @@ def missing_folders(jobs: Jobs) -> list[str]:
     found = {}
     for cell in jobs.grid.cells.values():
         own = cell.settings
-        if isinstance(own, CorpusSettings) and own.root is not None and not Path(own.root).is_dir():
+        if isinstance(own, CorpusSettings) and own.root is not None and not Path(own.root).expanduser().is_dir():
             name = next(key for key, value in jobs.grid.experiment.corpora.items() if value == cell.settings)
             found[f"corpora.{name}.root"] = f"{Path(own.root).absolute()} ({WHERE[own.format]})"
         source = getattr(cell.settings, "source", None)

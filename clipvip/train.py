@@ -17,13 +17,14 @@ from tqdm import tqdm
 
 from clipvip import checkpoint
 from clipvip.batches import Batch, Batches, stream
-from clipvip.cells import Run
 from clipvip.config import OptimSettings, Terms
 from clipvip.model import ClipVip, param_groups
 from clipvip.objective import omnisource_loss
+from clipvip.run import Run
 from clipvip.schedule import num_steps, rate
 from clipvip.vision import normalise
 
+VIDEO_TEXT: Terms = ({"video": ("subtitle",)},)  # videos and their texts, the loss of fine-tuning too
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 LOGGED = 100  # rows of the history, at most, beside validations
 CHECKPOINT_SECONDS = 120.0
