@@ -20,6 +20,7 @@ ROWS = [
     ["frames"],
     ["batches", "checkpoint"],
     ["embed"],
+    ["encode"],
     ["evaluate"],
     ["train"],
     ["start", "pretrain", "finetune"],
