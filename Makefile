@@ -33,7 +33,7 @@ test: setup
 	pytest
 
 bench: setup
-	python -m pytest tests/benchmarks -m slow -s
+	python -m pytest tests/benchmarks -m slow -s -o addopts=
 
 ui: setup
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \

@@ -25,6 +25,7 @@ ROWS = [
     ["batches", "checkpoint"],
     ["embed"],
     ["validate"],
+    ["encode"],
     ["evaluate"],
     ["train"],
     ["start", "pretrain", "finetune"],
