@@ -11,7 +11,7 @@ CORES ?= all
 
 setup: .venv/installed
 
-# torch first and pinned: an open range may bring several GB of GPU packages where none is wanted.
+# torch first: what comes after finds the pinned version there and asks for no other.
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
@@ -33,7 +33,7 @@ test: setup
 	pytest
 
 bench: setup
-	python -m pytest tests/benchmarks -m slow -s
+	python -m pytest tests/benchmarks -m slow -s -o addopts=
 
 ui: setup
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \

@@ -4,6 +4,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+SOME_UNREADABLE = 3  # exit code of `embed`: all else was embedded
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -28,10 +31,11 @@ def _caption_shard(arguments: argparse.Namespace) -> None:
 
 
 def _cells(arguments: argparse.Namespace) -> None:
+    from clipvip.grid import load
     from clipvip.jobs import Jobs
-    from clipvip.studies import load
+    from clipvip.overview import listing
 
-    print(Jobs(load(arguments.experiment)).listing(arguments.study))
+    print(listing(Jobs(load(arguments.experiment)), arguments.study))
 
 
 def _table(arguments: argparse.Namespace) -> None:
@@ -63,6 +67,37 @@ def _show(arguments: argparse.Namespace) -> None:
     from clipvip.summary import markdown
 
     print("\n\n".join(markdown(folder) for folder in arguments.study))
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from clipvip import convert
+
+    if arguments.to_official is not None:
+        if arguments.clip is not None or arguments.out is not None:
+            raise ValueError("--to-official goes with a folder alone; leave out --clip and --out")
+        convert.to_official(arguments.source, arguments.to_official)
+    elif arguments.clip is None or arguments.out is None:
+        raise ValueError("an official checkpoint needs --clip and --out; a folder of ours --to-official")
+    else:
+        convert.from_official(arguments.source, arguments.clip, arguments.out)
+
+
+def _embed(arguments: argparse.Namespace) -> int:
+    from clipvip.encode import encode
+
+    unreadable = encode(
+        arguments.model,
+        arguments.out,
+        videos=arguments.videos,
+        texts=arguments.texts,
+        num_frames=arguments.num_frames,
+        batch_size=arguments.batch_size,
+        resize=arguments.resize,
+        device=arguments.device,
+    )
+    if unreadable:
+        print(f"clipvip: {unreadable} files are no readable video: {arguments.out}/unreadable.csv", file=sys.stderr)
+    return SOME_UNREADABLE if unreadable else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,18 +143,44 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("study", type=Path, nargs="+", help="study folders")
     one.add_argument("--out", type=Path, required=True, help="the page")
     one.set_defaults(do=_report)
+    _add_model_commands(commands)
     return top
+
+
+def _add_model_commands(commands: Any) -> None:
+    one = commands.add_parser("convert", help="the authors' checkpoint to a model folder, or a folder back to it")
+    one.add_argument("source", type=Path, help="an official checkpoint (.pt), or a model folder with --to-official")
+    one.add_argument("--clip", help="CLIP folder or hub id of that shape: its configuration and tokenizer are taken")
+    one.add_argument("--out", type=Path, help="the model folder to write")
+    one.add_argument("--to-official", type=Path, metavar="OUT.pt", help="write a model folder in the official layout")
+    one.set_defaults(do=_convert)
+
+    one = commands.add_parser("embed", help="embed a folder of videos, a file of texts, or both")
+    one.add_argument("model", help="model folder, or hub id of a CLIP (then frames are averaged)")
+    one.add_argument("--videos", type=Path, help="folder; every file below it but hidden ones is taken for a video")
+    one.add_argument("--texts", type=Path, help="UTF-8 file, a text a line")
+    one.add_argument("--out", type=Path, required=True, help="folder for the embeddings and their index")
+    one.add_argument("--num-frames", type=_positive, help="frames a video (default: the model's own number)")
+    one.add_argument("--batch-size", type=_positive, default=16, help="videos at a time; texts: 8 times as many")
+    one.add_argument("--resize", choices=["squash", "crop"], default="squash", help="to a square (default: squash)")
+    one.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+    one.set_defaults(do=_embed)
+
+
+def _positive(word: str) -> int:
+    if (number := int(word)) < 1:
+        raise argparse.ArgumentTypeError(f"{word} is not at least 1")
+    return number
 
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; a user's error is one line, exit code 1."""
     arguments = parser().parse_args(words)
     try:
-        arguments.do(arguments)
+        return arguments.do(arguments) or 0
     except ValueError as error:
         print(f"clipvip: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

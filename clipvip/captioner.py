@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from clipvip import caption_quality, manifest
 from clipvip.batches import Clips, open_clips
-from clipvip.cells import Run
 from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings
+from clipvip.run import Run
 from clipvip.video import VideoError
 
 BATCH = 256  # frames captioned at a time
@@ -85,7 +85,7 @@ def make(settings: CaptionerSettings, inputs: dict[str, Path], out: Path, run: R
     Captioner(processor, model).save(out / "model")
     captioner = Captioner.load(out / "model", run.device)  # what is judged is what was written
     facts = {"steps": history[-1]["step"], "parameters": model.num_parameters(), "vocabulary": len(processor.tokenizer)}
-    frames = FramesSettings(size=model.config.vision_config.image_size)
+    frames = settings.frames or FramesSettings(size=model.config.vision_config.image_size)
     return {**facts, "quality": caption_quality.agreement(captioner.write, inputs, frames)}
 
 

@@ -14,15 +14,16 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clipvip.config import Settings, build, canonical, digest
 from clipvip.provenance import commit, versions
+from clipvip.run import Run
+from clipvip.settings import Settings, build, canonical, digest
 from clipvip.source import fingerprint
 
 # stage -> (model of its settings, function that makes it)
@@ -42,29 +43,6 @@ STAGES: dict[str, tuple[str, str]] = {
 UNKEYED = "frames"
 # Of several processes all take part in these; the other stages are the first one's alone.
 SHARED = {"clip", "gap", "pretrain", "finetune", "evaluate"}
-
-
-def _quiet(step: int, values: dict[str, float | int]) -> None:
-    """Log nowhere."""
-
-
-def _alone(value: int) -> int:
-    """Agree with oneself."""
-    return value
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a stage is run; nothing here may change what it makes."""
-
-    work: Path  # state for resuming; survives a crash, removed on success
-    device: str = "cpu"
-    workers: int = 0
-    micro_batch: int | None = None  # clips that keep their graph at a time; null: all of the batch
-    checkpoint_seconds: float | None = None  # between checkpoints of training; null: its own default
-    rank: int = 0  # which of several processes this is; the first one writes
-    agree: Callable[[int], int] = _alone  # what the first process says; all wait for it
-    log: Callable[[int, dict[str, float | int]], None] = _quiet
 
 
 @dataclass(frozen=True)
@@ -128,9 +106,16 @@ def write_spec(root: Path, cell: Cell) -> Path:
     path = spec_path(root, cell)
     text = canonical(cell.spec()) + "\n"
     if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_whole(path, text)
     return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write beside and rename into place: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def receipt(root: Path, name: str) -> dict[str, Any] | None:
@@ -164,10 +149,17 @@ def settings_of(stage: str, data: Any, where: str) -> Settings:
     return settings
 
 
-def work_folder(root: Path, spec: Path) -> Path:
-    """Where a cell keeps what it needs to resume; changed code never resumes old state."""
-    stage, key = spec.stem.split("-")
-    return root / "work" / f"{key}-{stage_fingerprint(stage)}"
+def work_folder(root: Path, name: str, lineage: str) -> Path:
+    """Where a cell keeps what it needs to resume; what other code or other inputs left is never resumed."""
+    return root / "work" / f"{name.split('/')[1]}-{lineage}"
+
+
+def read_spec(spec: Path) -> tuple[dict[str, Any], Path, str, str]:
+    """The content of a spec file, the results root, and the cell's name and lineage. Inputs must be finished."""
+    root, read = spec.parent.parent, json.loads(spec.read_text())
+    inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
+    lineage = _lineage(read["stage"], {role: found["lineage"] for role, found in inputs.items()})
+    return read, root, f"{read['stage']}/{spec.stem.split('-')[1]}", lineage
 
 
 def run_spec(spec: Path, **how: Any) -> Path:
@@ -175,16 +167,11 @@ def run_spec(spec: Path, **how: Any) -> Path:
 
     `how`: fields of `Run` beside `work`.
     """
-    root = spec.parent.parent
-    read = json.loads(spec.read_text())
-    name = f"{read['stage']}/{spec.stem.split('-')[1]}"
-    target = folder(root, name)
-    inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
-    lineage = _lineage(read["stage"], {role: found["lineage"] for role, found in inputs.items()})
-    run = Run(work=work_folder(root, spec), **how)
-    with _locked(root / "locks" / name.replace("/", "-")) if run.rank == 0 else contextlib.nullcontext():
+    read, root, name, lineage = read_spec(spec)
+    target, run = folder(root, name), Run(work=work_folder(root, name, lineage), **how)
+    with locked(root / "locks" / name.replace("/", "-")) if run.rank == 0 else contextlib.nullcontext():
         if run.rank == 0:
-            for left in target.parent.glob(f".{target.name}-*"):  # by a process that was killed
+            for left in target.parent.glob(f".{target.name}-*"):  # of a killed run; the lock is ours
                 shutil.rmtree(left)
         found = receipt(root, name)
         if run.agree(found is not None and found["lineage"] == lineage):
@@ -243,7 +230,8 @@ def _finished(root: Path, name: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Alone with what the lock file stands for, among processes on one results root."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

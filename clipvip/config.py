@@ -4,14 +4,11 @@ A field either changes a result, and then it is part of a cell's key, or it live
 (how a cell is run: device, workers, shards), which never is.
 """
 
-import difflib
-import hashlib
-import json
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
+
+from clipvip.settings import Model, Settings
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
 Format = Literal["cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet"]
@@ -27,12 +24,6 @@ OBJECTIVES: dict[str, Terms] = {
     "joint": ({"video": ("subtitle", "caption")},),
     "d": ({"video": ("subtitle", "caption")}, {"frame": ("caption",)}),
 }
-
-
-class Settings(BaseModel):
-    """Frozen settings; a key that no field has is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class WorldSettings(Settings):
@@ -129,14 +120,12 @@ class ClipSettings(Settings):
     shape: TinyClip | None = None
     corpus: str | None = None  # image-text corpus the small CLIP learns from
     optim: OptimSettings | None = None
+    frames: FramesSettings | None = None  # set to those of the experiment where it is trained here
     seed: int = 0
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ClipSettings":
-        made = (self.shape, self.corpus, self.optim)
-        if (self.source is None) == any(part is None for part in made):
-            raise ValueError("give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
-        return self
+        return _learnt_or_given(self)
 
 
 class TinyCaptioner(Settings):
@@ -158,7 +147,21 @@ class CaptionerSettings(Settings):
     shape: TinyCaptioner | None = None
     corpus: str | None = None  # image-caption corpus
     optim: OptimSettings | None = None
+    frames: FramesSettings | None = None  # set to those of the experiment where it is trained here
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "CaptionerSettings":
+        return _learnt_or_given(self)
+
+
+def _learnt_or_given(settings: Model) -> Model:
+    """Either a source, or all that training needs."""
+    parts = [getattr(settings, name) for name in ("shape", "corpus", "optim")]
+    source = getattr(settings, "source")  # noqa: B009 - both models have it
+    if (source is None) == any(part is None for part in parts) or (source is not None and any(parts)):
+        raise ValueError("give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
+    return settings
 
 
 class CaptionsSettings(Settings):
@@ -291,66 +294,6 @@ class Experiment(Settings):
     model: ModelSettings = ModelSettings()
     pretrain: PretrainSettings
     finetune: FinetuneSettings
-    finetune_sets: dict[str, dict[str, Any]] = {}  # what differs on one downstream set
+    finetune_sets: dict[str, dict[str, Any]] = Field(default={})  # what differs on one downstream set
     tracking: str | None = None  # MLflow URI; null: sqlite in the results folder
     run: RunSettings = RunSettings()
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def build(model: type[Model], data: Any, where: str) -> Model:
-    """`data` as `model`; a ValueError names `where`, the key and, for an unknown key, the nearest right one."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        lines = [_explain(model, problem, where) for problem in error.errors()]
-        raise ValueError("\n".join(lines)) from None
-
-
-def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
-    keys = [str(part) for part in problem["loc"]]
-    key = ".".join(keys)
-    if problem["type"] != "extra_forbidden":
-        return f"{where}: {key or 'settings'}: {problem['msg'].removeprefix('Value error, ')}"
-    fields = _fields_at(model, keys[:-1])
-    near = difflib.get_close_matches(keys[-1], fields, n=1, cutoff=0.5)
-    return f"{where}: unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}")
-
-
-def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:
-    schema: Any = model.model_json_schema()
-    definitions, node = schema.get("$defs", {}), schema
-    for key in keys:
-        node = node.get("properties", {}).get(key) or node.get("additionalProperties") or {}
-        options = [node, *node.get("anyOf", [])]
-        reference = next((option["$ref"] for option in options if "$ref" in option), None)
-        node = definitions[reference.split("/")[-1]] if reference else node
-    return list(node.get("properties", {}))
-
-
-def merge(base: Any, change: Any) -> Any:
-    """`change` over `base`: mappings merge key by key, everything else (lists, scalars, null) replaces."""
-    if isinstance(base, dict) and isinstance(change, dict):
-        return {**base, **{key: merge(base.get(key), value) for key, value in change.items()}}
-    return change
-
-
-def read_yaml(path: str | Path) -> Any:
-    """The YAML file as plain data; ValueError names the file."""
-    try:
-        return yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
-
-
-def canonical(data: Any) -> str:
-    """Canonical JSON: sorted keys, no white space."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def digest(data: Any) -> str:
-    """First 12 hex digits of SHA-256 over canonical JSON."""
-    return hashlib.sha256(canonical(data).encode()).hexdigest()[:12]

@@ -66,6 +66,7 @@ def to_official(folder: str | Path, path: str | Path) -> None:
     vision, text = config.vision_config, config.text_config
     counts = (text.max_position_embeddings, (vision.image_size // vision.patch_size) ** 2 + 1)
     tensors |= {name: torch.arange(count)[None] for name, count in zip(POSITION_IDS, counts, strict=True)}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     torch.save({f"clipmodel.{OFFICIAL.get(name, name)}": tensor for name, tensor in tensors.items()}, path)
 
 

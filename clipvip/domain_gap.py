@@ -18,9 +18,9 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from clipvip import manifest
-from clipvip.cells import Run
 from clipvip.config import GapSettings, ModelSettings
 from clipvip.embed import embed_texts, load_model, load_tokenizer
+from clipvip.run import Run
 
 MAX_TOKENS = 77  # of a text, as CLIP reads them
 POINTS = 200  # of each source and set in the projection

@@ -8,12 +8,12 @@ import torch
 
 from clipvip import manifest
 from clipvip.batches import Batches, open_clips, texts_by_clip
-from clipvip.cells import Run
-from clipvip.config import OBJECTIVES, FinetuneCell
+from clipvip.config import FinetuneCell
 from clipvip.embed import load_model, load_tokenizer
-from clipvip.evaluate import open_split, validation
+from clipvip.run import Run
 from clipvip.schedule import num_steps
-from clipvip.train import fit
+from clipvip.train import VIDEO_TEXT, fit
+from clipvip.validate import open_split, validation
 
 
 def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     history = fit(
         model,
         batches,
-        OBJECTIVES["subtitle"],
+        VIDEO_TEXT,
         settings.optim,
         run,
         name="fine-tuning",

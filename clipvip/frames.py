@@ -15,8 +15,8 @@ from jaxtyping import Int, UInt8
 from tqdm import tqdm
 
 from clipvip import manifest
-from clipvip.cells import Run
 from clipvip.config import FramesSettings
+from clipvip.run import Run
 from clipvip.video import VideoError, read_chunks, resize
 
 

@@ -12,23 +12,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clipvip.cells import Cell, Run, folder, receipt, settings_of, spec_path, state, work_folder, write_spec
-from clipvip.config import CorpusSettings, digest
+from clipvip.cells import (
+    Cell,
+    folder,
+    locked,
+    read_spec,
+    receipt,
+    settings_of,
+    spec_path,
+    state,
+    work_folder,
+    write_spec,
+    write_whole,
+)
+from clipvip.grid import Grid
+from clipvip.run import Run
+from clipvip.settings import digest
 from clipvip.source import fingerprint
-from clipvip.studies import Grid, Study
-
-# Where each corpus is to be had (facts and public pages; access to some ended).
-WHERE = {
-    "msrvtt": "MSRVTT_data.json, the 1k-A csv files and MSRVTT_Videos/, as CLIP4Clip releases them",
-    "didemo": "*_data.json and *_list.txt of LocalizingMoments, videos from its download script",
-    "lsmdc": "LSMDC16_annos_*.csv and the clips, on request from the LSMDC organisers",
-    "activitynet": "train.json and val_1.json of ActivityNet Captions, videos on request from ActivityNet",
-    "hdvila": "metafiles/*.jsonl of HD-VILA-100M, its clips cut by XPretrain's scripts, subtitles.jsonl on request",
-    "webvid": "results_2M_train.csv and videos/; withdrawn by its authors in February 2024",
-    "cc12m": "cc12m.tsv of Conceptual 12M and the images behind its links",
-    "coco": "annotations/captions_*2017.json and train2017/, val2017/ of COCO",
-}
-
+from clipvip.studies import Study
 
 # Stages that share processes (run.pack): starting one costs seconds, in a small world as much as the work.
 PACKED = {"world", "corpus", "frames", "clip", "captioner", "pretrain", "finetune", "evaluate"}
@@ -132,55 +133,7 @@ class Jobs:
             path = self.study_folder(name) / "plan.json"
             text = json.dumps(self.plan(study), indent=1) + "\n"
             if not path.exists() or path.read_text() != text:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-
-    def missing(self) -> list[str]:
-        """Folders that corpora or models of the grid should be read from and that are not there, one line each."""
-        found = {}
-        for cell in self.grid.cells.values():
-            own = cell.settings
-            if isinstance(own, CorpusSettings) and own.root is not None and not Path(own.root).is_dir():
-                name = next(key for key, value in self.grid.experiment.corpora.items() if value == cell.settings)
-                found[f"corpora.{name}.root"] = f"{Path(own.root).absolute()} ({WHERE[own.format]})"
-            source = getattr(cell.settings, "source", None)
-            if source is not None and source.startswith((".", "/")) and not Path(source).is_dir():
-                found[f"{cell.stage}.source"] = f"{Path(source).absolute()} (a transformers folder, or give a hub id)"
-        return [f"{key}: no folder {value}" for key, value in found.items()]
-
-    def summary(self) -> str:
-        """How many cells the studies ask for, how many are distinct, how many are made."""
-        cells = self.grid.cells.values()
-        fresh = sum(state(self.root, cell) == "fresh" for cell in cells)
-        studies = self.grid.studies.values()
-        named = [cell.name for study in studies for cell in study.cells()]
-        return (
-            f"experiment {self.grid.experiment.name}: {len(studies)} studies ask for {len(named)} cells, "
-            f"{len(set(named))} distinct; with what they are made from {len(cells)}, of which {fresh} are made"
-        )
-
-    def times(self) -> str:
-        """What each stage took, from the receipts of the grid's cells."""
-        found: dict[str, list[float]] = {}
-        for cell in self.grid.cells.values():
-            made = receipt(self.root, cell.name)
-            if made is not None:
-                found.setdefault(cell.stage, []).append(made["seconds"])
-        lines = [f"{stage:<12}{len(each):>5} cells{sum(each):>9.0f} s" for stage, each in found.items()]
-        return "\n".join(["what each stage took, start-up of processes apart:", *lines])
-
-    def listing(self, study: str | None = None) -> str:
-        """study, variant, seed, role -> cell and its state, one line each. ValueError for an unknown study."""
-        if study is not None and study not in self.grid.studies:
-            raise ValueError(f"no study {study!r}; known: {', '.join(self.grid.studies)}")
-        lines = [self.summary()]
-        for name, each in self.grid.studies.items():
-            if study in (None, name):
-                for row in each.rows:
-                    for role, cell in row.cells.items():
-                        at = f"{name}  {row.variant}  seed {row.seed}  {role}"
-                        lines.append(f"{at:<60} {cell.name:<24} {state(self.root, cell)}")
-        return "\n".join(lines)
+                write_whole(path, text)
 
     def _sync(self, job: Job) -> None:
         marker = Path(self.marker(job))
@@ -236,21 +189,25 @@ def _start(cell: Cell) -> str:
     return f"{own.name} {model.model_dump_json()}" if model else own.name
 
 
-def run_shard(spec: Path, shard: int, num_shards: int, *, device: str = "cpu") -> Path:
-    """Caption shard `shard` of `num_shards` for the cell of `spec`; the part that the cell will merge."""
-    root, read = spec.parent.parent, json.loads(spec.read_text())
+def run_shard(spec: Path, shard: int, num_shards: int, *, device: str = "cpu") -> None:
+    """Caption shard `shard` of `num_shards` and leave it for the cell that merges them, unless that is made."""
+    read, root, name, lineage = read_spec(spec)
     if read["stage"] != "captions":
         raise ValueError(f"{spec}: only the captions stage runs in shards, this is {read['stage']}")
-    work = work_folder(root, spec)
-    work.mkdir(parents=True, exist_ok=True)
-    settings = settings_of("captions", read["settings"], str(spec))
-    inputs = {role: folder(root, name) for role, name in read["inputs"].items()}
-    part = work / f"shard-{shard}-of-{num_shards}.parquet"
-    captioner = importlib.import_module("clipvip.captioner")
-    captioner.caption_shard(settings, inputs, part, shard, num_shards, Run(work=work, device=device))
-    return part
+    with locked(root / "locks" / f"{name.replace('/', '-')}-{shard}-of-{num_shards}"):
+        made = receipt(root, name)
+        if made is not None and made["lineage"] == lineage:
+            return
+        work = work_folder(root, name, lineage)
+        work.mkdir(parents=True, exist_ok=True)
+        settings = settings_of("captions", read["settings"], str(spec))
+        inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
+        captioner = importlib.import_module("clipvip.captioner")
+        part = work / f"shard-{shard}-of-{num_shards}.parquet"
+        captioner.caption_shard(settings, inputs, part, shard, num_shards, Run(work=work, device=device))
 
 
 def shard_file(root: Path, captions: Cell, shard: int, num_shards: int) -> Path:
     """Where a captioning shard leaves its part for the cell that merges them."""
-    return work_folder(root, spec_path(root, captions)) / f"shard-{shard}-of-{num_shards}.parquet"
+    work = work_folder(root, captions.name, captions.lineage)
+    return work / f"shard-{shard}-of-{num_shards}.parquet"

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 from transformers.utils.logging import disable_progress_bar
 
-from clipvip.config import ModelSettings, build
+from clipvip.config import ModelSettings
+from clipvip.settings import build
 from clipvip.text import text_features
 from clipvip.vision import VideoEncoder, has_temporal, resample, unit
 

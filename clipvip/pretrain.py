@@ -8,12 +8,12 @@ import torch
 
 from clipvip import manifest
 from clipvip.batches import Batches, Clips, open_clips, texts_by_clip
-from clipvip.cells import Run
 from clipvip.config import PretrainCell
 from clipvip.embed import load_model, load_tokenizer
-from clipvip.evaluate import open_split, validation
+from clipvip.run import Run
 from clipvip.schedule import num_steps
 from clipvip.train import fit
+from clipvip.validate import open_split, validation
 
 VALIDATION_TOKENS = 77
 

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from clipvip import manifest
 from clipvip.batches import Batch, Batches, open_clips, texts_by_clip
-from clipvip.cells import Run
 from clipvip.config import CaptionerSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.run import Run
 from clipvip.schedule import num_steps, rate
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # in the order of their ids, as BERT has them
@@ -35,7 +35,7 @@ def train(
         raise ValueError("captioner: give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
     if optim.precision != "fp32":
         raise ValueError(f"captioner.optim.precision: the small captioner trains in fp32, not {optim.precision}")
-    clips = open_clips(inputs, FramesSettings(size=shape.image_size))
+    clips = open_clips(inputs, settings.frames or FramesSettings(size=shape.image_size))
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     processor = make_processor([text for known in texts.values() for text in known], shape)
     torch.manual_seed(settings.seed)

@@ -7,12 +7,12 @@ import pandas as pd
 
 from clipvip import manifest
 from clipvip.batches import Batches, open_clips, texts_by_clip
-from clipvip.cells import Run
-from clipvip.config import OBJECTIVES, ClipSettings, FramesSettings, ModelSettings, TinyClip
-from clipvip.evaluate import open_split, validation
+from clipvip.config import ClipSettings, FramesSettings, ModelSettings, TinyClip
 from clipvip.model import ClipVip
+from clipvip.run import Run
 from clipvip.schedule import num_steps
-from clipvip.train import fit
+from clipvip.train import VIDEO_TEXT, fit
+from clipvip.validate import open_split, validation
 from clipvip.vocabulary import train_tokenizer
 
 VALIDATIONS = 5
@@ -24,7 +24,12 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         return _fetch(settings.source, out / "model")
     assert settings.shape is not None
     assert settings.optim is not None
-    clips = open_clips(inputs, FramesSettings(size=settings.shape.image_size))
+    frames = settings.frames or FramesSettings(size=settings.shape.image_size)
+    if frames.size != settings.shape.image_size:
+        raise ValueError(
+            f"frames.size is {frames.size}, clip.shape.image_size {settings.shape.image_size}: make them one"
+        )
+    clips = open_clips(inputs, frames)
     rows = manifest.read(inputs["corpus"], split="train")
     tokenizer = train_tokenizer(rows["text"], settings.shape.vocab_size, settings.shape.max_tokens)
     clip = tiny_clip(settings.shape, tokenizer, settings.seed)
@@ -45,7 +50,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
     history = fit(
         model,
         batches,
-        OBJECTIVES["subtitle"],
+        VIDEO_TEXT,
         settings.optim,
         run,
         name="starting CLIP",

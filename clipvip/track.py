@@ -27,7 +27,18 @@ from clipvip.runs import MODEL_ROLES, final_metrics, params, step_metrics, title
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
-ORDER = ("clip", "captions", "gap", "pretrain", "finetune", "evaluate")  # parents first
+ORDER = (  # parents first
+    "world",
+    "corpus",
+    "frames",
+    "clip",
+    "captioner",
+    "captions",
+    "gap",
+    "pretrain",
+    "finetune",
+    "evaluate",
+)
 STUDY_FILES = ("figure.svg", "figure.png", "table.csv", "summary.csv", "tests.csv", "verdicts.csv")
 
 
@@ -61,19 +72,19 @@ def mirror(plan: dict[str, Any], uri: str, study_folder: Path) -> dict[str, int]
     used = uses(plan)
     reached = reach(results, [use.key for use in used if use.stage != "captions"])
     places = _places([use for use in used if use.stage != "captions" or use.key in reached])
-    cells = sorted((reached[key] for key in places if key in reached), key=lambda cell: ORDER.index(cell.stage))
+    cells = sorted(reached.values(), key=lambda cell: ORDER.index(cell.stage))
     made = 0
     with _alone(uri):
         store = _Store(uri, plan["experiment"])
         for cell in cells:
-            tags = _tags(cell, places[cell.key], study, store.runs.get(cell.key))
+            tags = _tags(cell, places.get(cell.key, Places()), study, store.runs.get(cell.key))
             parent = next((store.runs[cell.inputs[r]] for r in MODEL_ROLES if cell.inputs.get(r) in store.runs), None)
             if parent is not None:
                 tags["mlflow.parentRunId"] = parent.info.run_id
             made += store.write(cell, tags, reached)
-        store.leave(study, kept=set(places))
+        store.leave(study, kept=set(reached))
         store.write_study(plan, study_folder)
-    return {"made": made, "tagged": len(cells) - made, "unfinished": len(places) - len(cells)}
+    return {"made": made, "tagged": len(cells) - made, "unfinished": len(set(places) - set(reached))}
 
 
 class _Store:
@@ -104,7 +115,8 @@ class _Store:
     def write(self, cell: Finished, tags: dict[str, str], reached: dict[str, Finished]) -> bool:
         """The run of a cell: tagged if it is there and unchanged, else made (again); whether it was made."""
         found = self.runs.get(cell.key)
-        if found is not None and found.data.tags.get("made") == tags["made"]:
+        # A run that was cut short is not FINISHED: it is made again.
+        if found is not None and found.info.status == "FINISHED" and found.data.tags.get("made") == tags["made"]:
             new = [RunTag(k, v) for k, v in tags.items() if found.data.tags.get(k) != v]
             if new:
                 self.client.log_batch(found.info.run_id, tags=new)
@@ -143,7 +155,7 @@ class _Store:
         files = [folder / name for name in STUDY_FILES if (folder / name).is_file()]
         made = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:12]
         found = self.runs.get(key)
-        if found is not None and found.data.tags.get("made") == made:
+        if found is not None and found.info.status == "FINISHED" and found.data.tags.get("made") == made:
             return
         if found is not None:
             self.client.delete_run(found.info.run_id)
@@ -185,7 +197,7 @@ def _tags(cell: Finished, places: Places, study: str, before: Any) -> dict[str, 
         "seed": ",".join(seeds),
         "set": ",".join(sorted(places.sets)),
         "when": ",".join(sorted(places.when)),
-        f"study.{study}": ",".join(places.variants) or "-",
+        f"study.{study}": ",".join(places.variants) or "-",  # "-": not of one row, but all rest on it
         f"rows.{study}": " ".join(dict.fromkeys(places.rows)) or "-",
     }
     tags |= {f"input.{role}": key for role, key in cell.inputs.items()}

@@ -16,13 +16,14 @@ from tqdm import tqdm
 
 from clipvip import checkpoint, distributed, microbatch
 from clipvip.batches import Batch, Batches, stream
-from clipvip.cells import Run
 from clipvip.config import OptimSettings, Terms
 from clipvip.model import ClipVip, param_groups
 from clipvip.objective import omnisource_loss
+from clipvip.run import Run
 from clipvip.schedule import num_steps, rate
 from clipvip.vision import normalise
 
+VIDEO_TEXT: Terms = ({"video": ("subtitle",)},)  # videos and their texts, the loss of fine-tuning too
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 LOGGED = 100  # rows of the history, at most, beside validations
 CHECKPOINT_SECONDS = 120.0
@@ -124,11 +125,8 @@ def fit(
     `validate` is asked after each step count in `validate_at` (0: before the first) and its metrics join
     the history as `val/...`; with `keep_best` the weights of the highest mean recall are the ones that stay.
     """
-    model.to(torch.device(run.device))
-    optimiser = torch.optim.AdamW(
-        param_groups(model, settings.weight_decay, settings.decay_all), lr=settings.lr, betas=settings.betas, fused=True
-    )
-    state = State(model, optimiser, torch.amp.GradScaler(torch.device(run.device).type, enabled=_scaled(settings)))
+    device = torch.device(run.device)
+    state = _state(model, settings, device)
     progress = state.begin(run)
     steps, only = num_steps(settings, len(batches)), distributed.rank() == 0
     every, shows = max(1, steps // LOGGED), _Due(15.0)
@@ -137,15 +135,13 @@ def fit(
     def look() -> Figures:
         return _look(model, progress, validate, keep_best) if validate and progress.step in validate_at else {}
 
-    model.train()
     if progress.step == 0 and (seen := look()):
         progress.history.append({"step": 0, **seen})
     own = replace(batches, part=(distributed.rank(), distributed.size()))
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
     for batch in stream(own, progress.step, steps, run.workers):
-        clock = time.perf_counter()
-        lr = rate(progress.step, steps, settings)
-        figures = _step(state, batch.to(torch.device(run.device)), terms, settings, lr, run.micro_batch)
+        clock, lr = time.perf_counter(), rate(progress.step, steps, settings)
+        figures = _step(state, batch.to(device), terms, settings, lr, run.micro_batch)
         progress.step += 1
         figures["clips_per_s"] = batches.size / (time.perf_counter() - clock)
         figures |= look()
@@ -164,9 +160,11 @@ def fit(
     return progress.history
 
 
-def _scaled(settings: OptimSettings) -> bool:
-    """Half precision without bfloat16's range needs its gradients scaled."""
-    return settings.precision == "fp16"
+def _state(model: ClipVip, settings: OptimSettings, device: torch.device) -> State:
+    model.to(device).train()
+    groups = param_groups(model, settings.weight_decay, settings.decay_all)
+    optimiser = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
+    return State(model, optimiser, torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"))
 
 
 def _look(

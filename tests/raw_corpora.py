@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from clipvip import manifest
-from clipvip.cells import Run
 from clipvip.config import CorpusSettings
 from clipvip.corpora.corpus import make
+from clipvip.run import Run
 
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(8)
 IMAGE = b"\xff\xd8\xff\xe0" + bytes(8)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from clipvip import tables
-from clipvip.config import OBJECTIVES, digest
+from clipvip.config import OBJECTIVES
+from clipvip.settings import digest
 
 QUERIES = 40
 SIDE = 8  # pixels

@@ -18,8 +18,8 @@ from transformers import (
 
 from clipvip import captioner, frames, manifest, small_captioner
 from clipvip.captioner import Captioner, caption, caption_shard, make, merge
-from clipvip.cells import Run
 from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings
+from clipvip.run import Run
 
 
 def noise(count: int) -> list[np.ndarray]:

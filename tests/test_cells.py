@@ -87,8 +87,21 @@ def test_success_forgets_an_earlier_failure(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_changed_code_does_not_resume_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = write_spec(tmp_path, chain()[0])
-    before = work_folder(tmp_path, spec)
-    monkeypatch.setattr(cells, "fingerprint", lambda _: "f" * 12)
-    assert work_folder(tmp_path, spec) != before
+def test_changed_inputs_or_code_never_resume_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> Path:
+        frames = chain()[2]
+        return work_folder(tmp_path, frames.name, frames.lineage)
+
+    before, real = work(), cells.fingerprint
+    assert work() == before
+    monkeypatch.setattr(cells, "fingerprint", lambda m: "0" * 12 if m == "clipvip.corpora.corpus" else real(m))
+    assert work() != before
+
+
+def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
+    world, *_ = chain()
+    left = folder(tmp_path, world.name).with_name(f".{world.key}-12345")
+    left.mkdir(parents=True)
+    (left / "half.mp4").write_bytes(b"half")
+    make(tmp_path, world)
+    assert not left.exists()

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
+from clipvip.__main__ import main
 from clipvip.convert import from_official, to_official
 from clipvip.model import ClipVip
 
@@ -149,3 +150,23 @@ def test_only_proxies_with_time_have_an_official_layout(tiny_clip_folder: Path, 
     assert torch.load(tmp_path / "one.pt", weights_only=True)[f"{VISION}added_cls"].shape == (0, 32)
     from_official(tmp_path / "one.pt", tiny_clip_folder, tmp_path / "back")
     assert ClipVip.from_pretrained(tmp_path / "back").settings.num_proxies == 1
+
+
+def test_the_command_goes_both_ways(tiny_clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = official(CLIPConfig.from_pretrained(tiny_clip_folder))
+    torch.save(state, tmp_path / "official.pt")
+    ours, back = str(tmp_path / "ours"), str(tmp_path / "new" / "again.pt")
+    words = ["convert", str(tmp_path / "official.pt"), "--clip", str(tiny_clip_folder)]
+    assert main([*words, "--out", ours]) == 0
+    assert main(["convert", ours, "--to-official", back]) == 0
+    again = torch.load(back, weights_only=True)
+    assert again.keys() == state.keys()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in state.items())
+    for wrong, told in (
+        (words, "needs --clip and --out"),
+        ([*words, "--to-official", back], "leave out --clip and --out"),
+        (["convert", back, "--clip", str(tmp_path), "--out", ours], "describes a None, not a CLIP"),
+        (["convert", str(tmp_path / "gone"), "--to-official", back], "gone: the official layout holds proxies"),
+    ):
+        assert main(wrong) == 1
+        assert told in capsys.readouterr().err

@@ -8,10 +8,10 @@ import pytest
 from raw_corpora import IMAGE, VIDEO, put, read, write_msrvtt
 
 from clipvip import manifest
-from clipvip.cells import Run
 from clipvip.config import CorpusSettings, WorldSettings
 from clipvip.corpora.corpus import make
 from clipvip.mini import world
+from clipvip.run import Run
 
 
 def test_missing_and_broken_files_are_left_out_named_and_counted(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from transformers import AutoTokenizer
 
 from clipvip import distributed, evaluate
 from clipvip.batches import open_clips
-from clipvip.cells import Run, folder, run_spec
+from clipvip.cells import folder, run_spec
 from clipvip.config import OBJECTIVES, EvaluateCell, FramesSettings, ModelSettings, OptimSettings
 from clipvip.embed import embed_clips, embed_texts
+from clipvip.run import Run
 from clipvip.train import State, _step
 
 RATE = 0.1

@@ -11,9 +11,9 @@ from conftest import SENTENCES
 from transformers import AutoTokenizer, CLIPModel
 
 from clipvip import manifest
-from clipvip.cells import Run
 from clipvip.config import GapSettings
 from clipvip.domain_gap import draw, gap, language_statistics, make, read_texts
+from clipvip.run import Run
 
 SPOKEN = [f"well so now you see {word} over there" for word in ("it", "us", "them", "me", "you", "her")]
 

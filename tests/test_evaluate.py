@@ -11,11 +11,12 @@ from transformers import AutoTokenizer
 
 from clipvip import evaluate, manifest
 from clipvip.batches import open_clips
-from clipvip.cells import Run
 from clipvip.config import EvaluateCell, FramesSettings, ModelSettings
 from clipvip.embed import embed_clips, embed_texts
-from clipvip.evaluate import Split, both_ways, figures, open_split
+from clipvip.evaluate import both_ways, figures
 from clipvip.model import ClipVip
+from clipvip.run import Run
+from clipvip.validate import Split, open_split
 
 FRAMES = FramesSettings(size=24)
 MODEL = ModelSettings(num_frames=4, temporal_std=0.3)

@@ -7,9 +7,9 @@ import pytest
 from video_files import indices_of, ramp, write_video
 
 from clipvip import manifest
-from clipvip.cells import Run
 from clipvip.config import FramesSettings
 from clipvip.frames import FrameCache, make
+from clipvip.run import Run
 from clipvip.video import read_all, resize
 
 LENGTHS = {"long": 16, "short": 3, "middle": 9}

@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from clipvip.cells import run_spec
-from clipvip.config import merge
+from clipvip.grid import Grid
 from clipvip.jobs import Jobs
-from clipvip.studies import Grid
+from clipvip.overview import listing, missing_folders, summary
+from clipvip.settings import merge
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,7 +76,7 @@ def test_preparing_twice_writes_nothing_new(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_named_with_where_it_is_to_be_had(tmp_path: Path) -> None:
     change = {"coco": {"format": "coco", "root": str(tmp_path / "coco"), "world": None}}
-    (line,) = jobs(tmp_path, corpora=change).missing()
+    (line,) = missing_folders(jobs(tmp_path, corpora=change))
     assert line.startswith("corpora.coco.root: no folder")
     assert str(tmp_path / "coco") in line
     assert "captions_*2017.json" in line
@@ -83,9 +84,9 @@ def test_a_missing_folder_is_named_with_where_it_is_to_be_had(tmp_path: Path) ->
 
 def test_the_listing_names_every_cell_and_its_state(tmp_path: Path) -> None:
     plan = jobs(tmp_path)
-    lines = plan.listing("main").splitlines()
-    assert lines[0] == plan.summary()
+    lines = listing(plan, "main").splitlines()
+    assert lines[0] == summary(plan)
     assert len(lines) == 1 + sum(len(row.cells) for row in plan.grid.studies["main"].rows)
     assert all(line.endswith("missing") for line in lines[1:])
     with pytest.raises(ValueError, match="no study 'mian'"):
-        plan.listing("mian")
+        listing(plan, "mian")

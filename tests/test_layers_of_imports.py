@@ -5,11 +5,15 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
-    ["config", "source", "expect", "provenance"],
+    ["settings", "source", "expect", "provenance"],
+    ["config"],
     ["attention", "objective", "ranks", "statistics", "video", "schedule", "distributed"],
+    ["run"],
     ["cells"],
     ["studies"],
+    ["grid"],
     ["jobs"],
+    ["overview"],
     ["manifest", "vocabulary"],
     ["layers"],
     ["vision", "text"],
@@ -20,6 +24,8 @@ ROWS = [
     ["frames"],
     ["batches", "checkpoint"],
     ["embed", "microbatch"],
+    ["validate"],
+    ["encode"],
     ["evaluate"],
     ["train"],
     ["start", "pretrain", "finetune"],

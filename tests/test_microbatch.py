@@ -11,10 +11,10 @@ from test_train import OPTIM, parts
 
 from clipvip import microbatch
 from clipvip.batches import Batch
-from clipvip.cells import Run
 from clipvip.config import OBJECTIVES, OptimSettings
 from clipvip.model import ClipVip
 from clipvip.objective import omnisource_loss
+from clipvip.run import Run
 from clipvip.train import DTYPES, embed, fit
 
 Gradients = dict[str, torch.Tensor]

@@ -30,10 +30,11 @@ def test_a_run_killed_twice_ends_with_the_bits_of_one_never_killed(tiny_clip_fol
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     again = tmp_path / "cut" / "specs" / spec.name
     made = cells.folder(tmp_path / "cut", f"pretrain/{spec.stem.split('-')[1]}")
+    work = cells.work_folder(tmp_path / "cut", f"pretrain/{made.name}", cells.read_spec(again)[3])
     whole = start("run", spec)  # meanwhile
     words = ("run", again, "--checkpoint-seconds", "0")
     for step in (5, 30):
-        said = kill_at(start(*words), cells.work_folder(tmp_path / "cut", again), step)
+        said = kill_at(start(*words), work, step)
         assert ("goes on at step" in said) == (step == 30)
         assert not made.exists()
     last, alone = start(*words), whole.communicate()[0]
@@ -46,4 +47,4 @@ def test_a_run_killed_twice_ends_with_the_bits_of_one_never_killed(tiny_clip_fol
     pd.testing.assert_frame_equal(*histories, check_exact=True)
     assert len(histories[0]) == 61
     assert [path.name for path in made.parent.iterdir()] == [made.name]  # nothing of the killed ones
-    assert not cells.work_folder(tmp_path / "cut", again).exists()
+    assert not work.exists()

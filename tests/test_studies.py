@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from clipvip.cells import Cell
-from clipvip.config import FramesSettings, ModelSettings, PretrainCell, merge
-from clipvip.studies import Grid, load
+from clipvip.config import FramesSettings, ModelSettings, PretrainCell
+from clipvip.grid import Grid, load
+from clipvip.settings import merge
 
 ROOT = Path(__file__).parent.parent
 
@@ -146,3 +147,12 @@ def test_mistakes_in_an_experiment_are_named(change: dict[str, Any], message: st
     with pytest.raises(ValueError, match=message) as caught:
         Grid(experiment(**change))
     assert "experiment smoke" in str(caught.value)
+
+
+def test_a_variant_has_the_last_word_on_fine_tuning(tmp_path: Path) -> None:
+    variants = {"own": {"finetune": {"num_frames": 3}}, "given": {}}
+    sets = {"lsmdc": {"num_frames": 2}}
+    grid = with_studies(tmp_path, {"s": study(variants=variants, downstream=["lsmdc", "msrvtt"])}, finetune_sets=sets)
+    rows = {row.variant: row.cells for row in grid.studies["s"].rows}
+    frames = {(v, n): rows[v][f"finetune/{n}"].settings.num_frames for v in rows for n in ("lsmdc", "msrvtt")}  # type: ignore[attr-defined]
+    assert frames == {("own", "lsmdc"): 3, ("own", "msrvtt"): 3, ("given", "lsmdc"): 2, ("given", "msrvtt"): 4}

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from results_tree import Tree, data_scale, domain_gap, main, write_tables
 
 from clipvip import track
-from clipvip.receipts import read_plan
+from clipvip.receipts import reach, read_plan
 from clipvip.runs import metric_name
 
 
@@ -84,6 +84,7 @@ def test_one_run_a_cell(tree: Tree, runs: pd.DataFrame) -> None:
         for key in row["cells"].values()
     }
     keys |= {tree.gap().name, tree.captions().name}
+    keys = set(reach(tree.results, keys))  # and all they were made from
     cells = runs[~runs["tags.key"].str.startswith("study:")]
     assert sorted(cells["tags.key"]) == sorted(keys)
     assert set(runs["status"]) == {"FINISHED"}

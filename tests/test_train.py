@@ -10,9 +10,9 @@ from transformers import AutoTokenizer
 
 from clipvip import checkpoint, manifest, train
 from clipvip.batches import Batches, open_clips, texts_by_clip
-from clipvip.cells import Run
 from clipvip.config import OBJECTIVES, FramesSettings, ModelSettings, OptimSettings
 from clipvip.model import ClipVip
+from clipvip.run import Run
 from clipvip.train import fit
 
 OPTIM = OptimSettings(steps=6, batch_size=4, lr=1e-3, weight_decay=0.05)

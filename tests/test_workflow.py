@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from clipvip.cells import receipt
+from clipvip.grid import Grid, load
 from clipvip.jobs import Jobs
-from clipvip.studies import Grid, load
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "experiments/smoke.yaml"
@@ -120,8 +120,7 @@ def test_one_finished_run_a_distinct_cell_and_the_table_pivots_out_of_mlflow(res
     cells = runs[runs["tags.key"].str.fullmatch("[0-9a-f]{12}", na=False)]
     assert (cells["status"] == "FINISHED").all()
     assert cells["tags.key"].is_unique
-    asked = {cell.key for study in grid.studies.values() for cell in study.cells()}
-    assert asked <= set(cells["tags.key"]) <= {cell.key for cell in grid.cells.values()}
+    assert set(cells["tags.key"]) == {cell.key for cell in grid.cells.values()}
     table = pd.read_csv(results / "smoke/studies/video_proxy/table.csv")
     tuned = cells[(cells["tags.when"] == "fine_tuned") & (cells["tags.set"] == "msrvtt")]
     own = tuned[tuned["tags.study.video_proxy"].notna()]

@@ -13,10 +13,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from clipvip import manifest
-from clipvip.cells import Run
 from clipvip.config import CorpusSettings, Format
 from clipvip.corpora import activitynet, cc12m, coco, didemo, hdvila, lsmdc, msrvtt, webvid
 from clipvip.corpora.annotation import Clip, Media, clean
+from clipvip.run import Run
 from clipvip.video import VideoError, check_header
 
 Reader = Callable[[Path, CorpusSettings], Iterator[Clip]]

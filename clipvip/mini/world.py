@@ -17,7 +17,6 @@ import pandas as pd
 from jaxtyping import UInt8
 from tqdm import tqdm
 
-from clipvip.cells import Run
 from clipvip.config import WorldSettings
 from clipvip.mini.addresses import addresses
 from clipvip.mini.annotations import WRITERS, Clip
@@ -26,6 +25,7 @@ from clipvip.mini.clips import KINDS, PARTS, SPLITS, draw
 from clipvip.mini.media import write_image, write_video
 from clipvip.mini.render import render
 from clipvip.mini.scenes import facts_at, named, reverse
+from clipvip.run import Run
 
 JUDGED = ("val", "test")  # splits whose perfect reader is computed
 # Clips that fit a text; texts that fit a clip; of these, the ones its reader puts before the clip's own, and level.

@@ -23,7 +23,10 @@ rule table:
         lambda wildcards: JOBS.study_markers(JOBS.grid.studies[wildcards.study]),
         plan=f"{HOME}/studies/{{study}}/plan.json",
     output:
-        f"{HOME}/studies/{{study}}/table.csv",
+        expand(
+            f"{HOME}/studies/{{{{study}}}}/{{made}}.csv",
+            made=["table", "summary", "tests", "verdicts", "curves"],
+        ),
     log:
         f"{ROOT}/logs/table/{{study}}.log",
     conda:
@@ -58,6 +61,7 @@ rule report:
             study=STUDIES,
             made=["table.csv", "figure.png", "tracked"],
         ),
+        "clipvip/report.html.j2",
     output:
         f"{HOME}/report.html",
     log:

@@ -2,7 +2,8 @@
 from pathlib import Path
 
 from clipvip.jobs import Jobs
-from clipvip.studies import Grid
+from clipvip.grid import Grid
+from clipvip.overview import missing_folders, summary, times
 from snakemake.exceptions import WorkflowError
 
 
@@ -24,7 +25,7 @@ if RUN.micro_batch:
 
 if workflow.is_main_process:
     JOBS.prepare()
-    print(JOBS.summary(), file=sys.stderr)
+    print(summary(JOBS), file=sys.stderr)
 
 
 wildcard_constraints:
@@ -41,7 +42,7 @@ def specs(wildcards):
 
 
 def stop_if_data_is_missing():
-    missing = JOBS.missing()
+    missing = missing_folders(JOBS)
     if missing:
         raise WorkflowError(
             "\n".join(
@@ -51,7 +52,7 @@ def stop_if_data_is_missing():
 
 
 def stage_times():
-    return JOBS.times()
+    return times(JOBS)
 
 
 def notebook_of(study):
