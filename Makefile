@@ -30,7 +30,7 @@ test: setup
 	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
-	pytest
+	pytest -n auto --dist loadfile
 
 bench: setup
 	python -m pytest tests/benchmarks -m slow -s -o addopts=
