@@ -18,6 +18,16 @@ Times = dict[str, list[float]]
 Operand = tuple[tuple[int, ...], tuple[int, ...]]  # shape, strides
 
 
+def clock() -> float:
+    """Processor time where one thread does all the work (a machine that is also busy elsewhere disturbs it less),
+    else time on the wall."""
+    return time.process_time() if _alone() else time.perf_counter()
+
+
+def _alone() -> bool:
+    return torch.get_num_threads() == 1 and not torch.cuda.is_available()
+
+
 def alternate(steps: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
     """Seconds of every step, `rounds` times each, in turn (every other round backwards); nothing warms up here."""
     times: Times = {name: [] for name in steps}
@@ -25,10 +35,10 @@ def alternate(steps: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
         order = list(steps) if turn % 2 == 0 else list(reversed(steps))
         for name in order:
             _wait()
-            began = time.perf_counter()
+            began = clock()
             seconds = steps[name]()
             _wait()
-            times[name].append(seconds if isinstance(seconds, float) else time.perf_counter() - began)
+            times[name].append(seconds if isinstance(seconds, float) else clock() - began)
     return times
 
 
@@ -68,6 +78,7 @@ def machine() -> dict[str, str | int]:
         "processor": names[0] if names else platform.processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "clock": "processor time" if _alone() else "time on the wall",
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
@@ -144,10 +155,10 @@ def bare(counts: Counter[Product], repeats: int = 2) -> Callable[[], float]:
     def step() -> float:
         total = 0.0
         for left, right, count in pairs:
-            began = time.perf_counter()
+            began = clock()
             for _ in range(repeats):
                 left @ right
-            total += (time.perf_counter() - began) / repeats * count
+            total += (clock() - began) / repeats * count
         return total
 
     step()
