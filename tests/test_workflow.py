@@ -63,6 +63,9 @@ def test_every_expectation_has_a_verdict(results: Path, grid: Grid, study: str) 
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_notebook_was_executed_and_left_a_figure(results: Path, study: str) -> None:
     notebook = nbformat.read(results / f"smoke/notebooks/{study}.ipynb", as_version=4)
+    own = nbformat.read(ROOT / f"analysis/{study}.ipynb", as_version=4)
+    sources = [cell.source for cell in notebook.cells]
+    assert [cell.source for cell in own.cells] == sources[-len(own.cells) :]  # its own, not another study's
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert cells
     assert all(cell.execution_count for cell in cells)

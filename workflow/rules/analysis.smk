@@ -35,6 +35,42 @@ rule table:
         "clipvip table {input.plan} 2>&1 | tee {log}"
 
 
+rule notebook:
+    # The study's notebook with its outputs, and its figure.
+    input:
+        table=f"{HOME}/studies/{{study}}/table.csv",
+        notebook="analysis/{study}.ipynb",
+    output:
+        svg=f"{HOME}/studies/{{study}}/figure.svg",
+        png=f"{HOME}/studies/{{study}}/figure.png",
+    log:
+        notebook=f"{HOME}/notebooks/{{study}}.ipynb",
+    wildcard_constraints:
+        study=one_of(study for study in STUDIES if has_notebook(study)),
+    conda:
+        "../../environment.yml"
+    notebook:
+        "../../analysis/{wildcards.study}.ipynb"
+
+
+rule general_notebook:
+    # The same for a study that has no notebook of its own.
+    input:
+        table=f"{HOME}/studies/{{study}}/table.csv",
+        notebook="analysis/study.ipynb",
+    output:
+        svg=f"{HOME}/studies/{{study}}/figure.svg",
+        png=f"{HOME}/studies/{{study}}/figure.png",
+    log:
+        notebook=f"{HOME}/notebooks/{{study}}.ipynb",
+    wildcard_constraints:
+        study=one_of(study for study in STUDIES if not has_notebook(study)),
+    conda:
+        "../../environment.yml"
+    notebook:
+        "../../analysis/study.ipynb"
+
+
 rule track:
     # The study's cells as MLflow runs.
     input:
@@ -75,23 +111,6 @@ rule report:
 
 
 for study in STUDIES:
-
-    rule:
-        # The study's notebook with its outputs, and its figure.
-        name:
-            f"notebook_{study}"
-        input:
-            table=f"{HOME}/studies/{study}/table.csv",
-            notebook=notebook_of(study),
-        output:
-            svg=f"{HOME}/studies/{study}/figure.svg",
-            png=f"{HOME}/studies/{study}/figure.png",
-        log:
-            notebook=f"{HOME}/notebooks/{study}.ipynb",
-        conda:
-            "../../environment.yml"
-        notebook:
-            f"../../{notebook_of(study)}"
 
     rule:
         name:

@@ -55,6 +55,9 @@ def stage_times():
     return times(JOBS)
 
 
-def notebook_of(study):
-    own = Path(workflow.basedir) / "analysis" / f"{study}.ipynb"
-    return f"analysis/{study}.ipynb" if own.exists() else "analysis/study.ipynb"
+def has_notebook(study):
+    return (Path(workflow.basedir) / "analysis" / f"{study}.ipynb").exists()
+
+
+def one_of(names):
+    return "|".join(names) or "(?!)"  # none: matches nothing
