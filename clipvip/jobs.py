@@ -132,7 +132,9 @@ class Jobs:
         for name, study in self.grid.studies.items():
             path = self.study_folder(name) / "plan.json"
             text = json.dumps(self.plan(study), indent=1) + "\n"
-            if not path.exists() or path.read_text() != text:
+            # A table that is there would hide that a cell below it is lost or stale: a newer plan asks for it again.
+            unmade = any(not Path(marker).exists() for marker in self.study_markers(study))
+            if unmade or not path.exists() or path.read_text() != text:
                 write_whole(path, text)
 
     def _sync(self, job: Job) -> None:
