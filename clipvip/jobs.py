@@ -119,6 +119,11 @@ class Jobs:
         """What a study's table waits for."""
         return sorted({self.marker(self._of_cell[cell.name]) for cell in study.cells()})
 
+    def table_marker(self, study: Study) -> str:
+        """The file that says a study's tables are made, from these cells by this code."""
+        made_from = digest([self.plan(study), self.study_markers(study)])
+        return str(self.root / "jobs" / "table" / f"{self.grid.experiment.name}-{study.name}-{made_from}")
+
     def study_folder(self, name: str) -> Path:
         """Where a study's table and figure lie."""
         return self.root / self.grid.experiment.name / "studies" / name
@@ -132,10 +137,11 @@ class Jobs:
         for name, study in self.grid.studies.items():
             path = self.study_folder(name) / "plan.json"
             text = json.dumps(self.plan(study), indent=1) + "\n"
-            # A table that is there would hide that a cell below it is lost or stale: a newer plan asks for it again.
-            unmade = any(not Path(marker).exists() for marker in self.study_markers(study))
-            if unmade or not path.exists() or path.read_text() != text:
+            if not path.exists() or path.read_text() != text:
                 write_whole(path, text)
+            made = all(Path(marker).exists() for marker in self.study_markers(study))
+            if not made or not path.with_name("table.csv").exists():
+                Path(self.table_marker(study)).unlink(missing_ok=True)
 
     def _sync(self, job: Job) -> None:
         marker = Path(self.marker(job))

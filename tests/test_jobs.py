@@ -66,29 +66,33 @@ def test_markers_follow_the_receipts(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-def test_preparing_twice_writes_no_spec_anew(tmp_path: Path) -> None:
+def test_preparing_twice_writes_nothing_new(tmp_path: Path) -> None:
     jobs(tmp_path).prepare()
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "specs").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     jobs(tmp_path).prepare()
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "specs").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert any(path.name == "plan.json" for path in before)
 
 
-def test_a_plan_is_newer_than_its_table_while_a_cell_is_unmade(tmp_path: Path) -> None:
+def test_tables_count_as_made_only_while_all_below_them_is(tmp_path: Path) -> None:
     plan = jobs(tmp_path)
     plan.prepare()
-    path = plan.study_folder("main") / "plan.json"
-    before = path.stat().st_mtime_ns
-    jobs(tmp_path).prepare()
-    assert path.stat().st_mtime_ns > before
     for job in plan.by_id.values():  # as if all were made
         for cell in job.cells:
             folder = tmp_path / "cells" / cell.name
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "receipt.json").write_text(f'{{"lineage": "{cell.lineage}", "fingerprint": ""}}')
+    study = plan.grid.studies["main"]
+    marker, table = Path(plan.table_marker(study)), plan.study_folder("main") / "table.csv"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    table.touch()
     jobs(tmp_path).prepare()
-    before = path.stat().st_mtime_ns
+    assert marker.exists()
+    lost = next(cell for cell in study.cells() if cell.stage == "evaluate")
+    (tmp_path / "cells" / lost.name / "receipt.json").unlink()
     jobs(tmp_path).prepare()
-    assert path.stat().st_mtime_ns == before
+    assert not marker.exists()
 
 
 def test_a_missing_folder_is_named_with_where_it_is_to_be_had(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ rule notebook:
         png="results/mini/studies/main/figure.png",
     log:
         notebook="results/mini/notebooks/main.ipynb",
+    params:
+        folder="results/mini/studies/main",
     notebook:
         "{ANALYSIS / "main.ipynb"}"
 """

@@ -18,17 +18,14 @@ rule store:
 
 
 rule table:
-    # A study's table, tests and verdicts.
+    # A study's table, tests and verdicts; named by the cells and the code that they come from.
     input:
         lambda wildcards: JOBS.study_markers(JOBS.grid.studies[wildcards.study]),
         plan=f"{HOME}/studies/{{study}}/plan.json",
     output:
-        expand(
-            f"{HOME}/studies/{{{{study}}}}/{{made}}.csv",
-            made=["table", "summary", "tests", "verdicts", "curves"],
-        ),
+        touch(f"{ROOT}/jobs/table/{JOBS.grid.experiment.name}-{{study}}-{{job}}"),
     log:
-        f"{ROOT}/logs/table/{{study}}.log",
+        f"{ROOT}/logs/table/{{study}}-{{job}}.log",
     conda:
         "../../environment.yml"
     shell:
@@ -38,7 +35,7 @@ rule table:
 rule notebook:
     # The study's notebook with its outputs, and its figure.
     input:
-        table=f"{HOME}/studies/{{study}}/table.csv",
+        table_made,
         notebook="analysis/{study}.ipynb",
     output:
         svg=f"{HOME}/studies/{{study}}/figure.svg",
@@ -49,6 +46,8 @@ rule notebook:
         study=one_of(study for study in STUDIES if has_notebook(study)),
     conda:
         "../../environment.yml"
+    params:
+        folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
     notebook:
         "../../analysis/{wildcards.study}.ipynb"
 
@@ -56,7 +55,7 @@ rule notebook:
 rule general_notebook:
     # The same for a study that has no notebook of its own.
     input:
-        table=f"{HOME}/studies/{{study}}/table.csv",
+        table_made,
         notebook="analysis/study.ipynb",
     output:
         svg=f"{HOME}/studies/{{study}}/figure.svg",
@@ -67,6 +66,8 @@ rule general_notebook:
         study=one_of(study for study in STUDIES if not has_notebook(study)),
     conda:
         "../../environment.yml"
+    params:
+        folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
     notebook:
         "../../analysis/study.ipynb"
 
@@ -75,6 +76,7 @@ rule track:
     # The study's cells as MLflow runs.
     input:
         f"{ROOT}/mlflow.created",
+        table_made,
         f"{HOME}/studies/{{study}}/figure.png",
         plan=f"{HOME}/studies/{{study}}/plan.json",
     output:
@@ -92,11 +94,7 @@ rule track:
 rule report:
     # One page that gathers the studies, readable offline.
     input:
-        expand(
-            f"{HOME}/studies/{{study}}/{{made}}",
-            study=STUDIES,
-            made=["table.csv", "figure.png", "tracked"],
-        ),
+        [made for study in STUDIES for made in made_of(study)],
         "clipvip/report.html.j2",
     output:
         f"{HOME}/report.html",
@@ -116,7 +114,4 @@ for study in STUDIES:
         name:
             f"ablate_{study}"
         input:
-            [
-                f"{HOME}/studies/{study}/{made}"
-                for made in ("table.csv", "figure.png", "tracked")
-            ],
+            made_of(study),

@@ -55,6 +55,15 @@ def stage_times():
     return times(JOBS)
 
 
+def table_made(wildcards):
+    return JOBS.table_marker(JOBS.grid.studies[wildcards.study])
+
+
+def made_of(study):
+    files = [f"{HOME}/studies/{study}/{name}" for name in ("figure.png", "tracked")]
+    return [JOBS.table_marker(JOBS.grid.studies[study]), *files]
+
+
 def has_notebook(study):
     return (Path(workflow.basedir) / "analysis" / f"{study}.ipynb").exists()
 
