@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,11 +22,11 @@ SMOKE = "experiments/smoke.yaml"
 STUDIES = ("data_scale", "domain_gap", "video_proxy", "objective", "main")
 
 
-def snakemake(*words: str) -> subprocess.CompletedProcess[str]:
+def snakemake(*words: str, root: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
     tools = Path(sys.executable).parent
-    settings = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    settings = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", **settings}
     command = [str(tools / "snakemake"), "--cores", "all", *words]
-    return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=root, env=settings, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,23 @@ def test_another_clone_with_a_lost_cell_makes_what_hangs_on_it(results: Path, gr
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout + planned.stderr, flags=re.MULTILINE))
     assert jobs["variant"] == "1"
     assert not {"prepare", "clip", "captions", "gap"} & set(jobs)
+
+
+def test_changed_code_reruns_what_it_made_and_a_comment_nothing(results: Path, tmp_path: Path) -> None:
+    """In another clone pointed at the same results."""
+    clone = tmp_path / "clone"
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".venv", ".git", ".snakemake", "results", ".*_cache"))
+    words = ("-n", "--configfile", SMOKE, "--config", f"results={results}", "--", "ablate_all")
+    with (clone / "clipvip/objective.py").open("a") as file:
+        file.write("# a comment\n")
+        file.flush()
+        assert "Job stats" not in snakemake(*words, root=clone, PYTHONPATH=str(clone)).stdout
+        file.write("CHANGED = True\n")
+    planned = snakemake(*words, root=clone, PYTHONPATH=str(clone))
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout + planned.stderr, flags=re.MULTILINE))
+    assert {"clip", "variant", "gap", "table", "notebook", "report"} <= set(jobs)
+    assert not {"prepare", "captioner", "captions", "caption_shard"} & set(jobs)
+    snakemake("-n", "--configfile", SMOKE, "--config", f"results={results}", "--", "ablate_all")  # markers as they were
 
 
 def test_one_finished_run_a_distinct_cell_and_the_table_pivots_out_of_mlflow(results: Path, grid: Grid) -> None:

@@ -59,6 +59,10 @@ def table_made(wildcards):
     return JOBS.table_marker(JOBS.grid.studies[wildcards.study])
 
 
+def tables_made():
+    return [JOBS.table_marker(study) for study in JOBS.grid.studies.values()]
+
+
 def made_of(study):
     files = [f"{HOME}/studies/{study}/{name}" for name in ("figure.png", "tracked")]
     return [JOBS.table_marker(JOBS.grid.studies[study]), *files]
