@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+HOW = ("device", "workers", "micro_batch", "recompute", "checkpoint_seconds")  # of `run`: fields of Run
 SOME_UNREADABLE = 3  # exit code of `embed`: all else was embedded
 
 
 def _run(arguments: argparse.Namespace) -> None:
     from clipvip.cells import run_spec
 
-    how = {name: getattr(arguments, name) for name in ("device", "workers", "micro_batch", "checkpoint_seconds")}
+    how = {name: getattr(arguments, name) for name in HOW}
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         for spec in arguments.spec:
             run_spec(spec, **how)
@@ -110,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--device", default="cpu", help="torch device: cuda:0, under torchrun cuda (default: cpu)")
     one.add_argument("--workers", type=int, default=0, help="processes that decode ahead (default: none)")
     one.add_argument("--micro-batch", type=int, help="train with this many clips in memory at a time (default: all)")
+    one.add_argument("--recompute", action="store_true", help="recompute activations: less memory, a third more time")
     one.add_argument("--checkpoint-seconds", type=float, help="time between checkpoints of training (default: 120)")
     one.set_defaults(do=_run)
 

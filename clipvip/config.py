@@ -266,6 +266,7 @@ class RunSettings(Settings):
     device: str = "cpu"
     workers: int = 0  # decoding processes of a training job
     micro_batch: int | None = Field(None, ge=1)  # clips that keep their graph at a time; null: the batch of a process
+    recompute: bool = False  # recompute a layer's activations in the backward pass: less memory, more time
     threads: int = 1  # cores of a job
     gpus: int = 0
     memory_mb: int = 2000

@@ -22,6 +22,7 @@ class Run:
     device: str = "cpu"
     workers: int = 0
     micro_batch: int | None = None  # clips that keep their graph at a time; null: all of the batch
+    recompute: bool = False  # activation checkpointing of the video encoder
     checkpoint_seconds: float | None = None  # between checkpoints of training; null: its own default
     rank: int = 0  # which of several processes this is; the first one writes
     agree: Callable[[int], int] = _alone  # what the first process says; all wait for it

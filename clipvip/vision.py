@@ -40,7 +40,7 @@ class VideoEncoder(nn.Module):
     """A transformers `CLIPVisionModel` with its projection, read as a video encoder.
 
     `settings.num_frames` are the slots of the temporal embedding; a video of any other length interpolates them.
-    `checkpointing` recomputes each layer in the backward pass instead of keeping its activations.
+    `recompute` recomputes each layer in the backward pass instead of keeping its activations.
     """
 
     proxies: nn.Parameter | None
@@ -57,7 +57,7 @@ class VideoEncoder(nn.Module):
         self.settings = settings
         self.vision_model = vision_model
         self.visual_projection = visual_projection
-        self.checkpointing = False
+        self.recompute = False
         weight = vision_model.embeddings.class_embedding
         width = weight.shape[0]
 
@@ -76,7 +76,7 @@ class VideoEncoder(nn.Module):
         tokens, attention = self._tokens(pixels)
         layers = self.vision_model.encoder.layers
         for layer in layers[:-1]:
-            if self.checkpointing and torch.is_grad_enabled():
+            if self.recompute and torch.is_grad_enabled():
                 tokens = checkpoint(run_layer, layer, tokens, attention, use_reentrant=False)
             else:
                 tokens = run_layer(layer, tokens, attention)

@@ -100,3 +100,26 @@ def test_the_weights_of_the_best_validation_are_kept(
     for key, value in model.state_dict().items():
         assert torch.equal(value, seen[1][key]), key
     assert not torch.equal(seen[1]["logit_scale"], seen[2]["logit_scale"])
+
+
+def test_recomputed_activations_train_the_same_weights(
+    corpus_inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path
+) -> None:
+    found, kept = [], []
+    for recompute in (False, True):
+        model, batches = parts(corpus_inputs, tiny_clip_folder, patch_dropping=0.5)
+        torch.manual_seed(3)
+        sizes: list[int] = []
+
+        def pack(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        run = Run(tmp_path / str(recompute), recompute=recompute, micro_batch=3)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            fit(model, batches, OBJECTIVES["d"], OPTIM, run, name="test")
+        found.append(model.state_dict())
+        kept.append(sum(sizes))
+    for name, value in found[0].items():
+        assert torch.equal(found[1][name], value), name
+    assert kept[1] < kept[0]

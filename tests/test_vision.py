@@ -129,9 +129,9 @@ def test_dropped_patches_are_drawn_anew_and_only_in_training(tiny_clip_folder: P
     assert torch.equal(model.eval()(video()), whole(video()))
 
 
-def test_checkpointing_changes_nothing(tiny_clip_folder: Path) -> None:
+def test_recomputing_changes_nothing(tiny_clip_folder: Path) -> None:
     plain, thrifty = encoder(tiny_clip_folder), encoder(tiny_clip_folder)
-    thrifty.checkpointing = True
+    thrifty.recompute = True
     for model in (plain, thrifty):
         model(video()).square().cumsum(0).sum().backward()
     wanted = dict(plain.named_parameters())

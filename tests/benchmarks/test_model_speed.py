@@ -188,7 +188,7 @@ def products_of(shape: Shape, dtype: torch.dtype | None) -> Counter[Product]:
 def peak_of(shape: Shape, way: str, dtype: torch.dtype | None, checkpointing: bool = False) -> int:
     with FakeTensorMode():
         model, pixels = shape.model(), shape.pixels()
-        model.video.checkpointing = checkpointing
+        model.video.recompute = checkpointing
         step = video_step(model, encoders(model)[way], pixels, dtype)
         with PeakOf([*model.video.parameters(), pixels]) as peak:
             step()
@@ -197,11 +197,11 @@ def peak_of(shape: Shape, way: str, dtype: torch.dtype | None, checkpointing: bo
 
 def checkpointed(model: ClipVip, step: Step) -> Step:
     def run() -> Tensor:
-        model.video.checkpointing = True
+        model.video.recompute = True
         try:
             return step()
         finally:
-            model.video.checkpointing = False
+            model.video.recompute = False
 
     return run
 

@@ -22,6 +22,8 @@ URI = JOBS.grid.experiment.tracking or f"sqlite:///{JOBS.root.absolute()}/mlflow
 HOW = f"--device {RUN.device} --workers {RUN.workers}"
 if RUN.micro_batch:
     HOW += f" --micro-batch {RUN.micro_batch}"
+if RUN.recompute:
+    HOW += " --recompute"
 
 if workflow.is_main_process:
     JOBS.prepare()
