@@ -25,12 +25,11 @@ def run_layer(
     layer: Any, tokens: Float[Tensor, "batch tokens width"], attention: Attention
 ) -> Float[Tensor, "batch tokens width"]:
     """The whole layer: every token attends as `attention` says, then its MLP."""
-    block = layer.self_attn
-    projected = _linear(layer.layer_norm1(tokens), block.q_proj, block.k_proj, block.v_proj)
-    query, key, value = (_heads(part, block.num_heads) for part in projected.chunk(3, dim=-1))
+    block, normed = layer.self_attn, _converted(layer.layer_norm1(tokens))
+    query, key, value = (_heads(part(normed), block.num_heads) for part in (block.q_proj, block.k_proj, block.v_proj))
     attended = rearrange(attention(query, key, value), "b h t d -> b t (h d)")
     tokens = tokens + block.out_proj(attended)
-    return tokens + _mlp(layer.mlp, layer.layer_norm2(tokens))
+    return _mlp(layer, tokens)
 
 
 def read_out(
@@ -42,36 +41,38 @@ def read_out(
     """The same layer for the one token that is read (index `position` [batch], or 0): the others only give keys
     and values. `visible` says which tokens it attends to; None is all."""
     block = layer.self_attn
-    normed = layer.layer_norm1(tokens)
+    normed = _converted(layer.layer_norm1(tokens))
     if position is None:
         own, query_from = tokens[:, :1], normed[:, :1]
     else:
         rows = torch.arange(len(tokens), device=tokens.device)
         own, query_from = tokens[rows, position][:, None], normed[rows, position][:, None]
-    key, value = (
-        _heads(part, block.num_heads) for part in _linear(normed, block.k_proj, block.v_proj).chunk(2, dim=-1)
-    )
+    key, value = (_heads(part(normed), block.num_heads) for part in (block.k_proj, block.v_proj))
     query = _heads(block.q_proj(query_from), block.num_heads)
     mask = None if visible is None else visible[:, None, None]
     attended = attend(query, key, value, mask)
     own = own + block.out_proj(rearrange(attended, "b h t d -> b t (h d)"))
-    read: Tensor = own + _mlp(layer.mlp, layer.layer_norm2(own))
-    return read[:, 0]
+    return _mlp(layer, own)[:, 0]
 
 
 def _heads(tokens: Tensor, num_heads: int) -> Tensor:
     return rearrange(tokens, "b t (h d) -> b h t d", h=num_heads)
 
 
-def _linear(tokens: Tensor, *projections: Any) -> Tensor:
-    """Several projections of the same tokens as one matrix product, side by side in the last dimension."""
-    weight = torch.cat([projection.weight for projection in projections])
-    return F.linear(tokens, weight, torch.cat([projection.bias for projection in projections]))
+def _converted(tokens: Tensor) -> Tensor:
+    """As autocast would convert them for each of the three projections, once."""
+    kind = tokens.device.type
+    return tokens.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else tokens
 
 
-def _mlp(mlp: Any, tokens: Tensor) -> Tensor:
-    """x * sigmoid(a x) is silu(a x) / a; `a` moves into the weights, which leaves one pass over the hidden layer."""
+def _mlp(layer: Any, tokens: Tensor) -> Tensor:
+    """The second half of a layer. x * sigmoid(a x) is silu(a x) / a: the norm before it multiplies by `a`, the sum
+    behind it divides, so that one pass over the hidden layer is enough. The weights stay as they are: autocast then
+    converts them once for all calls of a step."""
+    norm, mlp = layer.layer_norm2, layer.mlp
     if mlp.config.hidden_act != "quick_gelu":
-        return mlp(tokens)  # type: ignore[no-any-return]
-    hidden = F.silu(F.linear(tokens, mlp.fc1.weight * _QUICK_GELU, mlp.fc1.bias * _QUICK_GELU))
-    return F.linear(hidden, mlp.fc2.weight / _QUICK_GELU, mlp.fc2.bias)
+        return tokens + mlp(norm(tokens))  # type: ignore[no-any-return]
+    normed = F.layer_norm(tokens, norm.normalized_shape, norm.weight * _QUICK_GELU, norm.bias * _QUICK_GELU, norm.eps)
+    hidden = F.silu(F.linear(normed, mlp.fc1.weight, mlp.fc1.bias * _QUICK_GELU))
+    mixed = F.linear(hidden, mlp.fc2.weight, mlp.fc2.bias * _QUICK_GELU)
+    return torch.add(tokens, mixed, alpha=1 / _QUICK_GELU)

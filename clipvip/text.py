@@ -31,12 +31,13 @@ def text_features(
     the device. Raises ValueError (CPU) for a text without end-of-text token or with padding before it.
     """
     ends = _ends(input_ids, text_model.config.eos_token_id)
+    tokens = _embed(text_model.embeddings, input_ids)
     if input_ids.is_cuda or input_ids.device.type == "mps":
-        return _run(text_model, input_ids, ends)
+        return _run(text_model, tokens, ends)
     _check(input_ids, attention_mask, ends, text_model.config.eos_token_id)
     order = ends.argsort(stable=True)
     groups = torch.split(order, _group_sizes(ends[order] + 1, text_model.config.hidden_size))
-    parts = [_run(text_model, input_ids[rows, : int(ends[rows[-1]]) + 1], ends[rows]) for rows in groups]
+    parts = [_run(text_model, tokens[rows, : int(ends[rows[-1]]) + 1], ends[rows]) for rows in groups]
     return torch.cat(parts)[order.argsort()]
 
 
@@ -67,14 +68,18 @@ def _group_sizes(lengths: Tensor, width: int) -> list[int]:
     return [*_group_sizes(lengths[:cut], width), *_group_sizes(lengths[cut:], width)]
 
 
-def _run(text_model: Any, input_ids: Tensor, ends: Tensor) -> Tensor:
-    """One padded batch through the tower."""
-    embeddings, layers = text_model.embeddings, text_model.encoder.layers
+def _embed(embeddings: Any, input_ids: Tensor) -> Tensor:
+    """Tokens with their places. All texts at once: its gradient is as large as the vocabulary."""
     count, slots = input_ids.shape[1], embeddings.position_embedding.weight
     if count > len(slots):
         raise ValueError(f"a text has {count} tokens; this model reads {len(slots)}: truncate in the tokenizer")
-    tokens = embeddings.token_embedding(input_ids) + slots[:count]
+    return embeddings.token_embedding(input_ids) + slots[:count]  # type: ignore[no-any-return]
+
+
+def _run(text_model: Any, tokens: Tensor, ends: Tensor) -> Tensor:
+    """One padded batch through the tower."""
+    layers = text_model.encoder.layers
     for layer in layers[:-1]:
         tokens = run_layer(layer, tokens, _causal)
-    visible = torch.arange(count, device=ends.device) <= ends[:, None]
+    visible = torch.arange(tokens.shape[1], device=ends.device) <= ends[:, None]
     return text_model.final_layer_norm(read_out(layers[-1], tokens, ends, visible))  # type: ignore[no-any-return]
