@@ -282,6 +282,8 @@ class Experiment(Settings):
     name: str
     results: str = "results"
     studies: str = "experiments/studies.yaml"
+    published: str | None = None  # scale of published figures that may stand beside these ("base_32"); null: none
+    published_in: str = "experiments/published.yaml"
     seeds: tuple[int, ...] = (0,)
     corpora: dict[str, CorpusSettings]
     roles: dict[str, RoleSettings]

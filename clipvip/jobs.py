@@ -169,9 +169,9 @@ class Jobs:
         captions = {
             cell.inputs["corpus"].key: cell.key for cell in self.grid.cells.values() if cell.stage == "captions"
         }
-        settings = study.settings
+        settings, experiment = study.settings, self.grid.experiment
         return {
-            "experiment": self.grid.experiment.name,
+            "experiment": experiment.name,
             "study": study.name,
             "title": settings.title,
             "claim": settings.claim,
@@ -184,6 +184,7 @@ class Jobs:
             "gap": study.gap.key if study.gap else None,
             "captions": captions,
             "results": str(self.root),
+            "published": [experiment.published_in, experiment.published] if experiment.published else None,
             "made_by": {name: fingerprint(f"clipvip.{name}") for name in MADE_BY},
         }
 

@@ -18,6 +18,7 @@ from clipvip.frames import FrameCache
 from clipvip.receipts import Finished, generated, reach, read_plan, results_root, uses
 
 GALLERY = ("main", "clip_vip", "msrvtt")  # study, variant, downstream set
+OPTIONAL = {"gap.csv": "gap", "published.csv": "published"}  # tables that a study has where its plan says so
 STRIP = 4  # frames of a film strip
 HEIGHT = 96  # pixels of a film strip
 SMALL_WORLD = (
@@ -59,10 +60,11 @@ def make(folders: list[Path], out: Path) -> None:
 
 def _study(folder: Path) -> dict[str, Any]:
     plan, missing, tables = read_plan(folder), [], []
-    for name, read in (("verdicts.csv", _verdicts), ("summary.csv", _summary), ("gap.csv", _gap)):
+    readers = {"verdicts": _verdicts, "summary": _summary, "gap": _gap, "published": _published}
+    for name, read in ((f"{name}.csv", read) for name, read in readers.items()):
         if (folder / name).is_file():
             tables.append(read(folder))
-        elif name != "gap.csv" or plan.get("gap"):
+        elif name not in OPTIONAL or plan.get(OPTIONAL[name]):
             missing.append(f"{name} (the study's tables are not written yet)")
     figure = folder / "figure.svg"
     if not figure.is_file():
@@ -119,6 +121,20 @@ def _gap(folder: Path) -> dict[str, Any]:
         for _, row in pd.read_csv(folder / "gap.csv").iterrows()
     ]
     return {"caption": "Language domain gap: NMI, 0 (alike) to 1 (apart)", "heads": ["texts", "NMI"], "rows": rows}
+
+
+def _published(folder: Path) -> dict[str, Any]:
+    given = pd.read_csv(folder / "published.csv")
+    ours = pd.read_csv(folder / "summary.csv").set_index("variant")
+    rows = []
+    for _, row in given.iterrows():
+        known = row["variant"] in ours.index and row["metric"] in ours
+        own = ours.loc[row["variant"], row["metric"]] if known else None
+        kind = "transductive" if row["transductive"] else ""
+        cells = [row["metric"], kind, _number(row["published"]), _number(own), f"{row['source']} ({row['standing']})"]
+        rows.append([row["model"], *({"text": cell} for cell in cells)])
+    heads = ["model", "metric", "", "published", "here", "read in"]
+    return {"caption": "Figures that papers give, percent; never ours", "heads": heads, "rows": rows}
 
 
 def _number(value: Any, sign: str = "") -> str:

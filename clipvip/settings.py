@@ -42,7 +42,7 @@ def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:
     schema: Any = model.model_json_schema()
     definitions, node = schema.get("$defs", {}), schema
     for key in keys:
-        node = node.get("properties", {}).get(key) or node.get("additionalProperties") or {}
+        node = node.get("properties", {}).get(key) or node.get("additionalProperties") or node.get("items") or {}
         options = [node, *node.get("anyOf", [])]
         reference = next((option["$ref"] for option in options if "$ref" in option), None)
         node = definitions[reference.split("/")[-1]] if reference else node

@@ -2,7 +2,8 @@
 
 table.csv has a row a variant and seed, summary.csv a row a variant over seeds, tests.csv every variant against
 the baseline, verdicts.csv the paper's claims, curves.csv the validation scores along post-pretraining, gap.csv
-the language domain gap (sections 3.1 to 4). A cell that is not finished leaves blanks and a row of status "missing".
+the language domain gap (sections 3.1 to 4), published.csv what papers give, at their scale only.
+A cell that is not finished leaves blanks and a row of status "missing".
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipvip import statistics
+from clipvip import published, statistics
 from clipvip.expect import Expectation, Metric, metrics
 from clipvip.outcomes import Evaluation, Study, answers_of, statistic
 from clipvip.statistics import Clusters, Interval, Values
@@ -35,11 +36,18 @@ def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
     tables["verdicts"] = pd.DataFrame([verdict(study, each) for each in expectations], columns=VERDICTS)
     if plan.get("gap"):
         tables["gap"] = gap(study)
+    if plan.get("published"):
+        tables["published"] = _published(plan)
     for name, rows in tables.items():
         rows.to_csv(out / f"{name}.csv", index=False, float_format="%.10g")
     counts = {str(name): int(count) for name, count in tables["verdicts"]["verdict"].value_counts().items()}
     missing = int((tables["table"]["status"] == "missing").sum())
     return {"rows": len(tables["table"]), "missing": missing, "verdicts": counts}
+
+
+def _published(plan: dict[str, Any]) -> pd.DataFrame:
+    path, scale = plan["published"]
+    return published.recalls(path, scale, plan["study"], plan["downstream"])
 
 
 def table(study: Study) -> pd.DataFrame:

@@ -120,10 +120,11 @@ def test_a_step_is_that_of_one_process_with_the_whole_batch(
     for own in (each[way] for each in found[1]):
         assert own["loss"] == pytest.approx(alone["loss"], rel=1e-9)
         for kind in ("gradients", "weights"):
+            most = max(float(expected.norm()) for expected in alone[kind].values())  # keys' biases have none but noise
             assert own[kind].keys() == alone[kind].keys()
             for name, expected in alone[kind].items():
                 error = (own[kind][name] - expected).norm()
-                assert float(error) <= 1e-9 * float(expected.norm()) + 1e-15, (kind, name)
+                assert float(error) <= 1e-9 * float(expected.norm()) + 1e-13 * most, (kind, name)
         for name, value in found[1][0][way]["weights"].items():
             assert torch.equal(own["weights"][name], value), name
 

@@ -33,6 +33,7 @@ ROWS = [
     ["captioner", "domain_gap"],
     ["receipts"],
     ["outcomes"],
+    ["published"],
     ["tables"],
     ["panels"],
     ["findings", "figures", "summary"],

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from results_tree import Tree, data_scale, domain_gap, main, write_tables
 from clipvip import figures
 from clipvip.findings import findings
 from clipvip.receipts import results_root
-from clipvip.report import make
+from clipvip.report import _published, make
 
 
 class Page(HTMLParser):
@@ -203,3 +204,28 @@ def test_findings_name_what_is_not_finished(studies: list[Path]) -> None:
         assert "not counted: clip (seed 0)" in findings(studies[2])
     finally:
         path.write_text(kept)
+
+
+def test_published_figures_stand_beside_ours_only_where_the_plan_asks(studies: list[Path], tmp_path: Path) -> None:
+    folder = studies[2]
+    make([folder], tmp_path / "plain.html")
+    plan = json.loads((folder / "plan.json").read_text())
+    scaled = tmp_path / "study"
+    shutil.copytree(folder, scaled)
+    published = Path(__file__).parent.parent / "experiments" / "published.yaml"
+    plan |= {"published": [str(published), "base_32"], "results": str(results_root(folder))}
+    (scaled / "plan.json").write_text(json.dumps(plan))
+    write_tables(scaled)
+    table = pd.read_csv(scaled / "published.csv")
+    own = table[(table["variant"] == "clip_vip") & (table["metric"] == "msrvtt/t2v/R@1")]
+    assert own["published"].tolist() == [50.1]
+    page = _published(scaled)
+    row = next(row for row in page["rows"] if row[0] == "CLIP-ViP" and row[1]["text"] == "msrvtt/t2v/R@1")
+    ours = pd.read_csv(scaled / "summary.csv").set_index("variant").loc["clip_vip", "msrvtt/t2v/R@1"]
+    assert [cell["text"] for cell in row[2:]] == [
+        "",
+        "50.1",
+        f"{ours:.1f}",
+        "microsoft/XPretrain, issue 13 (second hand)",
+    ]
+    assert "never ours" not in (tmp_path / "plain.html").read_text()
