@@ -26,6 +26,7 @@ include: "workflow/rules/domain_gap.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/downstream.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/sweeps.smk"
 
 
 onstart:

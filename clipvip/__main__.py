@@ -58,6 +58,24 @@ def _track(arguments: argparse.Namespace) -> None:
         print(track.mirror(json.loads(arguments.plan.read_text()), arguments.uri, arguments.plan.parent))
 
 
+def _sweep(arguments: argparse.Namespace) -> None:
+    from clipvip import sweep
+
+    plan = sweep.read_plan(arguments.plan)
+    if arguments.do_what == "create":
+        print(f"{sweep.create(plan)} trials wait")
+    elif arguments.do_what == "work":
+        how = {name: getattr(arguments, name) for name in HOW}
+        print(f"{sweep.Worker(plan, arguments.worker, **how).work()} trials done")
+    else:
+        print(sweep.finish(plan, arguments.plan.parent))
+        if arguments.uri is not None:
+            from clipvip import track
+
+            found = track.mirror_sweep(plan.grid.experiment.name, plan.name, arguments.plan.parent, arguments.uri)
+            print(f"{found} runs made")
+
+
 def _report(arguments: argparse.Namespace) -> None:
     from clipvip.report import make
 
@@ -108,11 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("run", help="make cells from their spec files, in order; finished ones are left alone")
     one.add_argument("spec", type=Path, nargs="+", help="results/specs/<stage>-<key>.json")
-    one.add_argument("--device", default="cpu", help="torch device: cuda:0, under torchrun cuda (default: cpu)")
-    one.add_argument("--workers", type=int, default=0, help="processes that decode ahead (default: none)")
-    one.add_argument("--micro-batch", type=int, help="train with this many clips in memory at a time (default: all)")
-    one.add_argument("--recompute", action="store_true", help="recompute activations: less memory, a third more time")
-    one.add_argument("--checkpoint-seconds", type=float, help="time between checkpoints of training (default: 120)")
+    _add_how(one)
     one.set_defaults(do=_run)
 
     one = commands.add_parser("caption-shard", help="caption one part of a corpus, resuming where it stopped")
@@ -141,12 +155,28 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--artifacts", type=Path, help="artifact folder of a new store")
     one.set_defaults(do=_track)
 
+    one = commands.add_parser("sweep", help="an Optuna sweep: create its study, work on its trials, write its best")
+    one.add_argument("do_what", choices=["create", "work", "finish"], help="create, then workers, then finish")
+    one.add_argument("plan", type=Path, help="results/<experiment>/sweeps/<name>/plan.json")
+    one.add_argument("--worker", type=int, default=0, help="number of this worker, for its seed (default: 0)")
+    one.add_argument("--uri", help="finish: MLflow tracking URI to mirror the trials into")
+    _add_how(one)
+    one.set_defaults(do=_sweep)
+
     one = commands.add_parser("report", help="gather the studies in one offline page")
     one.add_argument("study", type=Path, nargs="+", help="study folders")
     one.add_argument("--out", type=Path, required=True, help="the page")
     one.set_defaults(do=_report)
     _add_model_commands(commands)
     return top
+
+
+def _add_how(one: Any) -> None:
+    one.add_argument("--device", default="cpu", help="torch device: cuda:0, under torchrun cuda (default: cpu)")
+    one.add_argument("--workers", type=int, default=0, help="processes that decode ahead (default: none)")
+    one.add_argument("--micro-batch", type=int, help="train with this many clips in memory at a time (default: all)")
+    one.add_argument("--recompute", action="store_true", help="recompute activations: less memory, a third more time")
+    one.add_argument("--checkpoint-seconds", type=float, help="time between checkpoints of training (default: 120)")
 
 
 def _add_model_commands(commands: Any) -> None:

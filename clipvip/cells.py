@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.provenance import commit, versions
-from clipvip.run import Run
+from clipvip.run import Pruned, Run
 from clipvip.settings import Settings, build, canonical, digest
 from clipvip.source import fingerprint
 
@@ -181,12 +181,21 @@ def run_spec(spec: Path, **how: Any) -> Path:
             if run.rank == 0 or read["stage"] in SHARED:
                 _make(root, name, read, lineage, target, run)
             run.agree(True)  # the cell is there
+        except Pruned:
+            _forget(target, run)
+            raise
         except Exception as error:
             path = failure_path(root, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"reason": str(error) or repr(error), "trace": traceback.format_exc()}))
             raise
     return target
+
+
+def _forget(target: Path, run: Run) -> None:
+    """Remove what an unfinished cell has left, its state for resuming too."""
+    for left in [run.work, *target.parent.glob(f".{target.name}-*")]:
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Path, run: Run) -> None:

@@ -30,7 +30,7 @@ class Grid:
     def __init__(self, data: dict[str, Any]) -> None:
         name = data.get("name", "experiment")
         self.experiment = build(Experiment, data, f"experiment {name}")
-        self._given = self.experiment.model_dump(mode="json", exclude_unset=True)
+        self.given = self.experiment.model_dump(mode="json", exclude_unset=True)
         self._check_names()
         path = self.experiment.studies
         studies = (read_yaml(path) or {}).get("studies", {})
@@ -120,9 +120,13 @@ class Grid:
                 rows.append(Row(variant, seed, self._row(*resolved, downstream, seed)))
         return Study(name, settings, downstream, rows, self.gap() if settings.gap else None)
 
+    def variant(self, change: dict[str, Any], downstream: tuple[str, ...], seed: int, where: str) -> dict[str, Cell]:
+        """The cells of one row, by role, for changed settings: what a study's variant would be."""
+        return self._row(*self._resolve({}, change, where), downstream, seed)
+
     def _resolve(self, base: dict[str, Any], change: dict[str, Any], where: str) -> tuple[VariantSettings, Tuning]:
         """A variant's settings, and its fine-tuning by set: the experiment's, the set's, its own."""
-        given = {key: self._given.get(key, {}) for key in ("model", "pretrain", "finetune")}
+        given = {key: self.given.get(key, {}) for key in ("model", "pretrain", "finetune")}
         resolved = build(VariantSettings, merge(merge(given, base), change), where)
         if resolved.pretrain and resolved.pretrain.corpus not in self.experiment.roles:
             raise ValueError(f"{where}: pretrain.corpus: {_nearest(resolved.pretrain.corpus, self.experiment.roles)}")

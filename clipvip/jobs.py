@@ -101,6 +101,10 @@ class Jobs:
         """The file that says the job is done."""
         return str(self.root / "jobs" / job.rule / job.id)
 
+    def marker_of(self, cell: Cell) -> str:
+        """The marker of the job that makes a cell; empty where no study asks for it."""
+        return self.marker(self._of_cell[cell.name]) if cell.name in self._of_cell else ""
+
     def needs(self, job: Job) -> list[str]:
         """Markers of the jobs that make the inputs."""
         inputs = [other for cell in job.cells for other in cell.inputs.values()]

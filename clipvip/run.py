@@ -14,6 +14,10 @@ def _alone(value: int) -> int:
     return value
 
 
+class Pruned(Exception):
+    """Raised by `Run.log` where a run is not worth going on; nothing of it is kept."""
+
+
 @dataclass(frozen=True)
 class Run:
     """How a stage is run; nothing here may change what it makes."""

@@ -8,6 +8,7 @@ params and its metrics under `metric_name`.
 import contextlib
 import fcntl
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
+import pandas as pd
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
@@ -87,6 +89,28 @@ def mirror(plan: dict[str, Any], uri: str, study_folder: Path) -> dict[str, int]
     return {"made": made, "tagged": len(cells) - made, "unfinished": len(set(places) - set(reached))}
 
 
+def mirror_sweep(experiment: str, name: str, folder: Path, uri: str) -> int:
+    """A run of the sweep in `folder` and, below it, one a trial; how many were made."""
+    rows, curves = pd.read_csv(folder / "trials.csv"), json.loads((folder / "curves.json").read_text())
+    made = 0
+    with _alone(uri):
+        store = _Store(uri, experiment)
+        files = sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".yaml", ".md", ".png", ".svg"))
+        parent, new = store.write_plain(f"sweep:{experiment}:{name}", f"sweep · {name}", files, {"sweep": name})
+        made += new
+        settings = [column for column in rows.columns if "." in column]
+        for row in rows.to_dict("records"):
+            key = f"sweep:{experiment}:{name}:{row['trial']}"
+            tags = {"sweep": name, "state": str(row["state"]), "mlflow.parentRunId": parent}
+            tags |= {"cell": str(row["cell"])} if isinstance(row["cell"], str) else {}
+            params = {column: str(row[column]) for column in settings if pd.notna(row[column])}
+            metrics = {0: {"score": float(row["score"])}} if pd.notna(row["score"]) else {}
+            for step, value in curves.get(str(row["trial"]), {}).items():
+                metrics[int(step)] = metrics.get(int(step), {}) | {"val": float(value)}
+            made += store.write_plain(key, f"trial {row['trial']}", [], tags, params, metrics)[1]
+    return made
+
+
 class _Store:
     """The runs of one experiment, by their key."""
 
@@ -149,22 +173,39 @@ class _Store:
                 if key not in kept and tag in run.data.tags:
                     self.client.delete_tag(run.info.run_id, tag)
 
+    def write_plain(
+        self,
+        key: str,
+        name: str,
+        files: list[Path],
+        tags: dict[str, str],
+        params: dict[str, str] | None = None,
+        metrics: dict[int, dict[str, float]] | None = None,
+    ) -> tuple[str, bool]:
+        """A run that is no cell, made again where anything of it changed: its id, and whether it was made."""
+        content = json.dumps([name, tags, params, metrics]).encode() + b"".join(path.read_bytes() for path in files)
+        made = hashlib.sha256(content).hexdigest()[:12]
+        found = self.runs.get(key)
+        if found is not None and found.info.status == "FINISHED" and found.data.tags.get("made") == made:
+            return str(found.info.run_id), False
+        if found is not None:
+            self.client.delete_run(found.info.run_id)
+        run = self.client.create_run(self.experiment, tags={"key": key, "made": made, **tags}, run_name=name)
+        now = run.info.start_time
+        values = [Metric(n, v, now, step) for step, each in (metrics or {}).items() for n, v in each.items()]
+        self.client.log_batch(run.info.run_id, values, [Param(n, v) for n, v in (params or {}).items()])
+        for path in files:
+            self.client.log_artifact(run.info.run_id, str(path))
+        self.client.set_terminated(run.info.run_id, "FINISHED")
+        return str(run.info.run_id), True
+
     def write_study(self, plan: dict[str, Any], folder: Path) -> None:
         """A run for the study as a whole, with its tables and figures as artifacts."""
         key = f"study:{plan['experiment']}:{plan['study']}"
         files = [folder / name for name in STUDY_FILES if (folder / name).is_file()]
-        made = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:12]
-        found = self.runs.get(key)
-        if found is not None and found.info.status == "FINISHED" and found.data.tags.get("made") == made:
-            return
-        if found is not None:
-            self.client.delete_run(found.info.run_id)
-        tags = {"key": key, "stage": "study", "study": plan["study"], "made": made}
+        tags = {"stage": "study", "study": plan["study"]}
         tags["mlflow.note.content"] = f"{plan['title']} {plan.get('claim', '')}"
-        run = self.client.create_run(self.experiment, tags=tags, run_name=f"study · {plan['study']}")
-        for path in files:
-            self.client.log_artifact(run.info.run_id, str(path))
-        self.client.set_terminated(run.info.run_id, "FINISHED")
+        self.write_plain(key, f"study · {plan['study']}", files, tags)
 
 
 def _places(found: list[Use]) -> dict[str, Places]:

@@ -13,7 +13,8 @@ ROWS = [
     ["studies"],
     ["grid"],
     ["jobs"],
-    ["overview"],
+    ["overview", "search"],
+    ["sweep"],
     ["manifest", "vocabulary"],
     ["layers"],
     ["vision", "text"],
@@ -89,4 +90,5 @@ def test_one_file_imports_mlflow_and_none_imports_snakemake() -> None:
             for name in names:
                 users.setdefault(name.split(".")[0], set()).add(path.name)
     assert users["mlflow"] == {"track.py"}
+    assert users["optuna"] == {"sweep.py"}
     assert "snakemake" not in users

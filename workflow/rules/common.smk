@@ -3,6 +3,7 @@ from pathlib import Path
 
 from clipvip.jobs import Jobs
 from clipvip.grid import Grid
+from clipvip.search import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.overview import missing_folders, summary, times
 from snakemake.exceptions import WorkflowError
 
@@ -76,3 +77,13 @@ def has_notebook(study):
 
 def one_of(names):
     return "|".join(names) or "(?!)"  # none: matches nothing
+
+
+SWEEPS = sorted(path.stem for path in SWEEP_FILES.glob("*.yaml"))
+
+
+def sweep_plan(wildcards):
+    try:
+        return SweepPlan(JOBS, wildcards.sweep)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None

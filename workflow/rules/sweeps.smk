@@ -1,0 +1,69 @@
+# Optuna sweeps: `sweep_<name>` for each file of experiments/sweeps. Never part of ablate_all.
+wildcard_constraints:
+    sweep=one_of(SWEEPS),
+    worker=r"\d+",
+
+
+rule sweep_study:
+    # Optuna's study, its trials waiting; and what they all start from.
+    input:
+        lambda wildcards: sweep_plan(wildcards).needs,
+    output:
+        touch(f"{ROOT}/jobs/sweep/{{sweep}}-{{job}}/created"),
+    log:
+        f"{ROOT}/logs/sweep/{{sweep}}-{{job}}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        plan=lambda wildcards: sweep_plan(wildcards).path,
+    shell:
+        "clipvip sweep create {params.plan} 2>&1 | tee {log}"
+
+
+rule sweep_worker:
+    # One worker: takes trials until none is left.
+    input:
+        f"{ROOT}/jobs/sweep/{{sweep}}-{{job}}/created",
+    output:
+        touch(f"{ROOT}/jobs/sweep/{{sweep}}-{{job}}/worker-{{worker}}"),
+    log:
+        f"{ROOT}/logs/sweep/{{sweep}}-{{job}}-{{worker}}.log",
+    conda:
+        "../../environment.yml"
+    threads: RUN.threads
+    resources:
+        mem_mb=RUN.memory_mb,
+        runtime=lambda wildcards: RUN.minutes * sweep_plan(wildcards).trials,
+        gpu=RUN.gpus,
+    params:
+        plan=lambda wildcards: sweep_plan(wildcards).path,
+        how=HOW,
+    shell:
+        "clipvip sweep work {params.plan} --worker {wildcards.worker} {params.how} 2>&1 | tee {log}"
+
+
+rule sweep_best:
+    # best.yaml, the figures, a note, and the trials as MLflow runs.
+    input:
+        f"{ROOT}/mlflow.created",
+        lambda wildcards: sweep_plan(wildcards).workers,
+    output:
+        touch(f"{ROOT}/jobs/sweep/{{sweep}}-{{job}}/finished"),
+    log:
+        f"{ROOT}/logs/sweep/{{sweep}}-{{job}}-best.log",
+    conda:
+        "../../environment.yml"
+    params:
+        plan=lambda wildcards: sweep_plan(wildcards).path,
+        uri=URI,
+    shell:
+        "clipvip sweep finish {params.plan} --uri {params.uri} 2>&1 | tee {log}"
+
+
+for name in SWEEPS:
+
+    rule:
+        name:
+            f"sweep_{name}"
+        input:
+            lambda wildcards, sweep=name: SweepPlan(JOBS, sweep).finished,
