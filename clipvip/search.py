@@ -88,8 +88,10 @@ class Sweep:
         return whole
 
     def _base(self) -> dict[str, Any]:
-        on = {"pretrain": {"validate_on": self.settings.set}} if self.settings.stage == "pretrain" else {}
-        return merge(self.settings.base, on)  # type: ignore[no-any-return]
+        base = self.settings.base
+        if self.settings.stage == "pretrain" and base.get("pretrain", {}) is not None:
+            return merge(base, {"pretrain": {"validate_on": self.settings.set}})  # type: ignore[no-any-return]
+        return base
 
     def cell(self, values: dict[str, Value]) -> Cell:
         """The cell of a trial. ValueError where it has no validation to be judged by."""
