@@ -33,5 +33,9 @@ onstart:
     stop_if_data_is_missing()
 
 
+onerror:
+    tables_of_what_is_there()
+
+
 onsuccess:
     print(stage_times())

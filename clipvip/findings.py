@@ -1,5 +1,6 @@
 """What a study found, in words that follow from its verdicts and never say more than its tests."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pandas as pd
 
 from clipvip.receipts import generated, read_plan
 
+ROLES = {"zero_shot": "evaluate", "fine_tuned": "evaluate"}  # role of a cell -> its stage, where they differ
 VERDICTS = {"yes": "appears", "no": "does not appear, the contrary is measured", "undetermined": "is undetermined"}
 
 
@@ -16,7 +18,7 @@ def findings(folder: Path) -> str:
     verdicts = _verdicts(folder)
     found = [f"The paper says: {_sentence(plan['claim'])}" if plan.get("claim") else ""]
     found += [_overall(plan, verdicts), *(_line(row) for _, row in verdicts.iterrows())]
-    found += [_missing(folder), _intervals(plan, verdicts), _caution(folder)]
+    found += [_missing(folder), _mixed(folder), _intervals(plan, verdicts), _caution(folder)]
     return " ".join(part for part in found if part)
 
 
@@ -74,8 +76,28 @@ def _missing(folder: Path) -> str:
     if "status" not in table.columns:
         return ""
     missing = table[table["status"] != "finished"]
-    names = ", ".join(f"{row['variant']} (seed {row['seed']})" for _, row in missing.iterrows())
+    names = ", ".join(_unfinished(row) for _, row in missing.iterrows())
     return f"Not finished, and so not counted: {names}." if names else ""
+
+
+def _unfinished(row: Any) -> str:
+    reason = row.get("reason")
+    why = f", failed: {reason}" if isinstance(reason, str) and reason else ""
+    return f"{row['variant']} (seed {row['seed']}{why})"
+
+
+def _mixed(folder: Path) -> str:
+    """Whether rows of the table were made by different code."""
+    path = folder / "table.csv"
+    table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    if "fingerprints" not in table.columns:
+        return ""
+    stages: dict[str, set[str]] = {}
+    for prints in table["fingerprints"].dropna():
+        for role, each in json.loads(prints).items():
+            stages.setdefault(ROLES.get(role.split("/")[0], role.split("/")[0]), set()).add(each)
+    mixed = [stage for stage, each in stages.items() if len(each) > 1]
+    return f"Rows of this table were made by different code ({', '.join(mixed)}); run it again." if mixed else ""
 
 
 def _intervals(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:

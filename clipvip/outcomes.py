@@ -119,9 +119,27 @@ class Study:
                 cell = find(self.root, key)
             except ValueError:  # not there: shown as missing
                 continue
-            if cell.receipt.get("status") == "finished":
+            if cell.receipt.get("status") == "finished" and key not in self.failures:
                 found[key] = cell
         return found
+
+    @cached_property
+    def failures(self) -> dict[str, str]:
+        """Key -> reason of the cells whose last attempt failed, or that wait for one that failed; what an earlier
+        attempt left there does not count."""
+        found = {use.key: self._failure(f"{use.stage}-{use.key}") for use in uses(self.plan)}
+        return {key: reason for key, reason in found.items() if reason}
+
+    def _failure(self, name: str) -> str:
+        """Why the cell `<stage>-<key>` is not there; empty where nothing has failed."""
+        stage, _, key = name.partition("-")
+        failed, spec = (self.root / folder / f"{name}.json" for folder in ("failed", "specs"))
+        if failed.is_file():
+            return f"{stage}: {json.loads(failed.read_text())['reason']}"
+        if (self.root / "cells" / stage / key / "receipt.json").is_file() or not spec.is_file():
+            return ""
+        inputs = (other.replace("/", "-") for other in json.loads(spec.read_text())["inputs"].values())
+        return next(filter(None, map(self._failure, inputs)), "")
 
     @cached_property
     def nmi(self) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 table.csv has a row a variant and seed, summary.csv a row a variant over seeds, tests.csv every variant against
 the baseline, verdicts.csv the paper's claims, curves.csv the validation scores along post-pretraining, gap.csv
 the language domain gap (sections 3.1 to 4), published.csv what papers give, at their scale only.
-A cell that is not finished leaves blanks and a row of status "missing".
+A cell that is not finished leaves blanks and a row of status "missing",
+or "failed" with the reason.
 """
 
 import json
@@ -41,7 +42,7 @@ def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
     for name, rows in tables.items():
         rows.to_csv(out / f"{name}.csv", index=False, float_format="%.10g")
     counts = {str(name): int(count) for name, count in tables["verdicts"]["verdict"].value_counts().items()}
-    missing = int((tables["table"]["status"] == "missing").sum())
+    missing = int((tables["table"]["status"] != "finished").sum())
     return {"rows": len(tables["table"]), "missing": missing, "verdicts": counts}
 
 
@@ -58,7 +59,9 @@ def table(study: Study) -> pd.DataFrame:
         missing = [role for role, key in keys.items() if key not in study.cells]
         prints = {role: study.cells[key].receipt["fingerprint"] for role, key in keys.items() if key in study.cells}
         cells = {f"cell/{role}": key for role, key in keys.items()}
-        state = {"status": "missing" if missing else "finished", "missing": " ".join(missing)}
+        failed = {role: study.failures[key] for role, key in keys.items() if key in study.failures}
+        state = {"status": "failed" if failed else "missing" if missing else "finished", "missing": " ".join(missing)}
+        state["reason"] = "; ".join(dict.fromkeys(failed.values()))
         state["fingerprints"] = json.dumps(prints)
         rows.append([{"variant": row["variant"], "seed": row["seed"]}, _values(study, row), cells, state])
     columns = dict.fromkeys(name for part in zip(*rows, strict=True) for each in part for name in each)

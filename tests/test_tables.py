@@ -197,3 +197,21 @@ def test_tables_never_import_torch() -> None:
     heavy = {"torch", "transformers", "matplotlib", "scipy.stats"}
     code = f"import sys, clipvip.tables; assert not {heavy} & set(sys.modules), sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_failed_is_shown_with_its_reason_and_not_with_its_old_numbers(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, (0,))
+    for folder in ("failed", "specs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "failed" / "finetune-tune-small-0.json").write_text(json.dumps({"reason": "no such clip", "trace": ""}))
+    (tmp_path / "failed" / "corpus-abc.json").write_text(json.dumps({"reason": "disk full", "trace": ""}))
+    receipt = tmp_path / "cells" / "evaluate" / "fine-large-0" / "receipt.json"
+    receipt.unlink()
+    specs = {"evaluate-fine-large-0": "finetune/tuned", "finetune-tuned": "corpus/abc"}
+    for name, other in specs.items():
+        (tmp_path / "specs" / f"{name}.json").write_text(json.dumps({"inputs": {"model": other}}))
+    table = _make(plan, tmp_path / "out")["table"].set_index("variant")
+    assert table["status"].to_dict() == {"none": "finished", "small": "failed", "large": "failed"}
+    assert table.loc["small", "reason"] == "finetune: no such clip"
+    assert table.loc["large", "reason"] == "corpus: disk full"
+    assert np.isnan(table.loc["large", "msrvtt/t2v/R@5"])
