@@ -2,7 +2,7 @@
 run can go on at any step as if it had never stopped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from clipvip import manifest
 from clipvip.config import FramesSettings
 from clipvip.distributed import share
 from clipvip.frames import FrameCache
+from clipvip.ids import Ids
+from clipvip.places import Places
 from clipvip.video import count_frames, middle, read_all, read_frames, resize, sample_indices
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
@@ -30,13 +32,17 @@ class Clips:
 
     def __init__(self, corpus: Path, cache: Path | None, frames: FramesSettings) -> None:
         self._cache = None if cache is None else FrameCache.open(cache)
+        self._places = Places(corpus) if cache is None else None
         self._frames = frames
-        self._rows = manifest.clips(manifest.read(corpus)).set_index("clip_id")
         self._root = manifest.media_root(corpus)
 
     def readable(self, clip_ids: Sequence[str]) -> list[str]:
         """The ids that can be read; without a cache all are taken to be."""
         return [i for i in clip_ids if self._cache is None or i in self._cache.position]
+
+    def within(self, ids: Ids) -> Ids:
+        """As `readable`, for ids by the million."""
+        return ids if self._cache is None else Ids(self.readable(ids))
 
     def sample(self, clip_id: str, num_frames: int, rng: np.random.Generator | None) -> Frames:
         """`num_frames` frames; random within the sampling rule if `rng` is given."""
@@ -50,19 +56,15 @@ class Clips:
         if self._cache is not None:
             position = self._cache.position[clip_id]
             return self._cache.read(position, choose(self._cache.count(position)))
-        row = self._rows.loc[clip_id]
-        path, fps = self._root / row["path"], self._frames.fps
-        start, end = _seconds(row["start"]), _seconds(row["end"])
+        assert self._places is not None
+        place = self._places[clip_id]
+        path, fps, start, end = self._root / place.path, self._frames.fps, place.start, place.end
         if start is None and end is None and fps is None:
             decoded = read_frames(path, choose(count_frames(path)))
         else:
             stretch = read_all(path, start=start, end=end, fps=fps)
             decoded = stretch[choose(len(stretch))]
         return resize(decoded, self._frames.size, self._frames.resize)
-
-
-def _seconds(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
 
 
 def open_clips(inputs: dict[str, Path], frames: FramesSettings, prefix: str = "") -> Clips:
@@ -112,8 +114,8 @@ class Batches(Dataset[Batch]):
     """Batch number `step` of a run over `clip_ids`, drawn without repeats within an epoch."""
 
     clips: Clips
-    clip_ids: list[str]
-    texts: dict[str, dict[str, list[str]]]  # role -> clip id -> its texts, of which one is drawn
+    clip_ids: Sequence[str]
+    texts: dict[str, Mapping[str, list[str]]]  # role -> clip id -> its texts, of which one is drawn
     tokenizer: Any
     num_frames: int
     max_tokens: int
@@ -143,7 +145,8 @@ class Batches(Dataset[Batch]):
         if epoch not in self._order:
             self._order.clear()
             self._order[epoch] = np.random.default_rng([self.seed, epoch]).permutation(len(self.clip_ids))
-        positions = self._order[epoch][within * self.size : (within + 1) * self.size][share(self.size, *self.part)]
+        drawn = self._order[epoch][within * self.size : (within + 1) * self.size]
+        positions = drawn[share(self.size, *self.part)].tolist()
         ids = [self.clip_ids[position] for position in positions]
         draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
         video = np.stack([self.clips.sample(i, self.num_frames, rng) for i, rng in zip(ids, draws, strict=True)])
