@@ -100,7 +100,7 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     """
     shards = sorted(run.work.glob("shard-*-of-*.parquet"))
     done = {clip_id for shard in shards for clip_id in pd.read_parquet(shard, columns=["clip_id"])["clip_id"]}
-    ids = _clip_ids(inputs["corpus"])
+    ids = manifest.clip_ids(inputs["corpus"])
     rest = [clip_id for clip_id in ids if clip_id not in done]
     parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
     facts = merge(parts, out)
@@ -123,8 +123,8 @@ def caption_shard(
         raise ValueError(f"shard {shard} of {num_shards}: shards count from 0 to {num_shards - 1}")
     if part_file.exists():
         return
-    ids = _clip_ids(inputs["corpus"])
-    own = ids[len(ids) * shard // num_shards : len(ids) * (shard + 1) // num_shards]
+    ids = manifest.clip_ids(inputs["corpus"])
+    own = list(ids[len(ids) * shard // num_shards : len(ids) * (shard + 1) // num_shards])
     parts = _in_parts(settings, inputs, own, run, part_file.stem)
     _write(_read(parts), part_file)
     shutil.rmtree(run.work / "parts" / part_file.stem, ignore_errors=True)
@@ -148,10 +148,6 @@ def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
         "reasons": {str(reason): int(count) for reason, count in reasons.items()},
         "clips_per_s": round(len(rows) / max(1e-9, float(rows["seconds"].sum())), 1),
     }
-
-
-def _clip_ids(corpus: Path) -> list[str]:
-    return list(manifest.clips(manifest.read(corpus))["clip_id"])
 
 
 def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str) -> list[Path]:

@@ -15,7 +15,7 @@ ROWS = [
     ["jobs"],
     ["overview", "search"],
     ["sweep"],
-    ["ids", "vocabulary"],
+    ["ids", "column", "vocabulary"],
     ["sentences", "subsets"],
     ["manifest"],
     ["places"],
