@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from clipvip.rules import Usual
 from clipvip.settings import Model, Settings
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
@@ -260,20 +261,16 @@ class RoleSettings(Settings):
     subset_seed: int = 0
 
 
-class RunSettings(Settings):
+class RunSettings(Usual):
     """How cells are run; never part of a key."""
 
     device: str = "cpu"
     workers: int = 0  # decoding processes of a training job
     micro_batch: int | None = Field(None, ge=1)  # clips that keep their graph at a time; null: the batch of a process
     recompute: bool = False  # recompute a layer's activations in the backward pass: less memory, more time
-    threads: int = 1  # cores of a job
-    gpus: int = 0
-    memory_mb: int = 2000
     shards: int = 1  # captioning jobs that run side by side
     cache: bool = True  # decode each corpus once into a frame cache
     pack: bool = True  # evaluations and fine-tunings of one checkpoint share a process
-    minutes: int = 30  # longest job
 
 
 class Experiment(Settings):

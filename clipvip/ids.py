@@ -28,7 +28,10 @@ class Ids(Sequence[str]):
     @classmethod
     def distinct(cls, column: Any) -> "Ids":
         """The ids of an Arrow column with repeats, in order of first appearance."""
-        return cls(pc.unique(column.cast(pa.large_string())))
+        ids = cls(column)
+        hashes, _ = ids._index
+        # where no two hashes are the same, no two ids are: that costs no table of all strings
+        return ids if (hashes[1:] != hashes[:-1]).all() else cls(pc.unique(ids._column))
 
     def __len__(self) -> int:
         return len(self._column)

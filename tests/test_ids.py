@@ -32,6 +32,7 @@ def test_they_are_found_as_in_a_dict() -> None:
     with pytest.raises(KeyError, match="-40é"):
         ids.position("-40é")
     assert ids.positions(pa.chunked_array([[], ["x"], [known[3]]], pa.string())).tolist() == [-1, 3]
+    assert list(Ids.distinct(pa.array([*known, *wanted[:3]]))) == known
     assert Ids([]).positions(pa.array(["a"])).tolist() == [-1]
 
 

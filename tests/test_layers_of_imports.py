@@ -6,6 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
     ["settings", "source", "expect", "provenance"],
+    ["rules"],
     ["config"],
     ["attention", "objective", "ranks", "statistics", "video", "schedule", "distributed"],
     ["run"],
