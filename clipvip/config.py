@@ -12,7 +12,8 @@ from clipvip.rules import Usual
 from clipvip.settings import Model, Settings
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
-Format = Literal["cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet"]
+Format = Literal["cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet", "folder"]
+ANNOTATED = ("folder", "msrvtt", "didemo", "lsmdc", "activitynet")  # formats that a user may annotate anew
 Terms = tuple[dict[str, tuple[str, ...]], ...]
 
 # The six objectives (paper section 3.3; facts: "the objective"). V video, S subtitle, F frame, C caption.
@@ -46,6 +47,7 @@ class CorpusSettings(Settings):
     format: Format
     root: str | None = None  # folder with annotations and media, as distributed
     world: WorldSettings | None = None  # or: generated
+    annotations: dict[Literal["train", "val", "test"], str] = Field(default={})  # folder: csv; downstream sets: jsonl
     protocol: str | None = None  # msrvtt: "9k" (default), "7k", "full"
     holdout: int = 0  # sets without a val split: this many train clips become val
     holdout_seed: int = 0
@@ -55,6 +57,8 @@ class CorpusSettings(Settings):
     def _one_place(self) -> "CorpusSettings":
         if (self.root is None) == (self.world is None):
             raise ValueError("give either `root` (a folder) or `world` (a generated part)")
+        if self.annotations and self.format not in ANNOTATED:
+            raise ValueError(f"`annotations`: {self.format} has none of its own; those that do: {', '.join(ANNOTATED)}")
         return self
 
 

@@ -15,6 +15,7 @@ WHERE = {
     "hdvila": "metafiles/*.jsonl of HD-VILA-100M, its clips cut by XPretrain's scripts, subtitles.jsonl on request",
     "webvid": "results_2M_train.csv and videos/; withdrawn by its authors in February 2024",
     "cc12m": "cc12m.tsv of Conceptual 12M and the images behind its links",
+    "folder": "your videos or images, and annotations.csv with columns path,text[,split,start,end,clip_id]",
     "coco": "annotations/captions_*2017.json and train2017/, val2017/ of COCO",
 }
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from clipvip import manifest
 from clipvip.config import CorpusSettings, Format
-from clipvip.corpora import activitynet, cc12m, coco, didemo, hdvila, lsmdc, msrvtt, webvid
+from clipvip.corpora import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webvid
 from clipvip.corpora.annotation import Clip, Media, clean
 from clipvip.run import Run
 from clipvip.video import VideoError, check_header
@@ -30,6 +30,7 @@ READERS: dict[Format, tuple[Reader, str]] = {
     "didemo": (didemo.read, didemo.SOURCE),
     "lsmdc": (lsmdc.read, lsmdc.SOURCE),
     "activitynet": (activitynet.read, activitynet.SOURCE),
+    "folder": (folder.read, folder.SOURCE),
 }
 PROTOCOLS = ("msrvtt", "webvid")  # the formats with a choice of protocol
 NAMED = 50  # names of a kind in the receipt
