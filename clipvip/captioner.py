@@ -20,7 +20,7 @@ import torch
 from jaxtyping import UInt8
 from tqdm import tqdm
 
-from clipvip import caption_quality, manifest
+from clipvip import caption_quality, imported, manifest
 from clipvip.batches import Clips, open_clips
 from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings
 from clipvip.run import Run
@@ -73,7 +73,12 @@ class Captioner:
 
 
 def make(settings: CaptionerSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
-    """A captioner under out/model: fetched from `source`, or trained on inputs["corpus"] (then history.csv too)."""
+    """A captioner under out/model: fetched from `source`, or trained on inputs["corpus"] (then history.csv too).
+
+    Captions that are `imported` lie in out/imported.parquet in its place.
+    """
+    if settings.imported is not None:
+        return imported.make(settings.imported, out)
     if settings.source is not None:
         captioner = Captioner.load(settings.source)
         captioner.save(out / "model")
@@ -105,7 +110,7 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
     facts = merge(parts, out)
     rows = _read(parts)
-    unread = rows.loc[rows["reason"].notna() & (rows["reason"] != EMPTY), "clip_id"]
+    unread = rows.loc[rows["reason"].notna() & ~rows["reason"].isin([EMPTY, imported.ABSENT]), "clip_id"]
     allowed = manifest.max_bad(inputs["corpus"])
     manifest.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
     if "world" in inputs:
@@ -154,6 +159,9 @@ def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str
     """Caption `ids` in parts of PART clips; the files of all parts, those of an earlier, killed run included."""
     folder = run.work / "parts" / name
     folder.mkdir(parents=True, exist_ok=True)
+    if ids and (inputs["captioner"] / imported.NAME).is_file():
+        _write(imported.rows(inputs["captioner"], ids), folder / "all.parquet")
+        return [folder / "all.parquet"]
     parts = sorted(folder.glob("*.parquet"))
     done = set(_read(parts)["clip_id"]) if parts else set()
     todo = [clip_id for clip_id in ids if clip_id not in done]

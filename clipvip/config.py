@@ -146,9 +146,10 @@ class TinyCaptioner(Settings):
 
 
 class CaptionerSettings(Settings):
-    """An image-to-text model: folder or hub id, or a small one trained here."""
+    """An image-to-text model (folder or hub id), captions made elsewhere, or a small model trained here."""
 
     source: str | None = None
+    imported: str | None = None  # jsonl of {"clip_id", "caption"}
     shape: TinyCaptioner | None = None
     corpus: str | None = None  # image-caption corpus
     optim: OptimSettings | None = None
@@ -157,7 +158,11 @@ class CaptionerSettings(Settings):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "CaptionerSettings":
-        return _learnt_or_given(self)
+        if self.imported is None:
+            return _learnt_or_given(self)
+        if any((self.source, self.shape, self.corpus, self.optim)):
+            raise ValueError("`imported` captions need no model: leave out `source`, `shape`, `corpus` and `optim`")
+        return self
 
 
 def _learnt_or_given(settings: Model) -> Model:

@@ -17,7 +17,7 @@ ROWS = [
     ["overview", "search"],
     ["sweep"],
     ["ids", "column", "vocabulary"],
-    ["sentences", "subsets"],
+    ["sentences", "subsets", "imported"],
     ["manifest"],
     ["places"],
     ["layers"],
