@@ -15,7 +15,6 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from clipvip import manifest
 from clipvip.config import FramesSettings
 from clipvip.distributed import share
 from clipvip.frames import FrameCache
@@ -34,7 +33,6 @@ class Clips:
         self._cache = None if cache is None else FrameCache.open(cache)
         self._places = Places(corpus) if cache is None else None
         self._frames = frames
-        self._root = manifest.media_root(corpus)
 
     def readable(self, clip_ids: Sequence[str]) -> list[str]:
         """The ids that can be read; without a cache all are taken to be."""
@@ -58,12 +56,13 @@ class Clips:
             return self._cache.read(position, choose(self._cache.count(position)))
         assert self._places is not None
         place = self._places[clip_id]
-        path, fps, start, end = self._root / place.path, self._frames.fps, place.start, place.end
-        if start is None and end is None and fps is None:
-            decoded = read_frames(path, choose(count_frames(path)))
-        else:
-            stretch = read_all(path, start=start, end=end, fps=fps)
-            decoded = stretch[choose(len(stretch))]
+        fps, start, end = self._frames.fps, place.start, place.end
+        with self._places.file(place) as path:
+            if start is None and end is None and fps is None:
+                decoded = read_frames(path, choose(count_frames(path)))
+            else:
+                stretch = read_all(path, start=start, end=end, fps=fps)
+                decoded = stretch[choose(len(stretch))]
         return resize(decoded, self._frames.size, self._frames.resize)
 
 

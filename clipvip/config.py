@@ -12,7 +12,9 @@ from clipvip.rules import Usual
 from clipvip.settings import Model, Settings
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
-Format = Literal["cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet", "folder"]
+Format = Literal[
+    "cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet", "folder", "webdataset"
+]
 ANNOTATED = ("folder", "msrvtt", "didemo", "lsmdc", "activitynet")  # formats that a user may annotate anew
 Terms = tuple[dict[str, tuple[str, ...]], ...]
 
@@ -45,7 +47,7 @@ class CorpusSettings(Settings):
     """One corpus: its public format, where it lies, how it is split."""
 
     format: Format
-    root: str | None = None  # folder with annotations and media, as distributed
+    root: str | None = None  # folder with annotations and media, as distributed; webdataset: of tars, or a URL
     world: WorldSettings | None = None  # or: generated
     annotations: dict[Literal["train", "val", "test"], str] = Field(default={})  # folder: csv; downstream sets: jsonl
     protocol: str | None = None  # msrvtt: "9k" (default), "7k", "full"
@@ -57,6 +59,8 @@ class CorpusSettings(Settings):
     def _one_place(self) -> "CorpusSettings":
         if (self.root is None) == (self.world is None):
             raise ValueError("give either `root` (a folder) or `world` (a generated part)")
+        if self.format == "webdataset" and (self.holdout or self.world):
+            raise ValueError("webdataset: shards are training data; leave out `holdout` and `world`")
         if self.annotations and self.format not in ANNOTATED:
             raise ValueError(f"`annotations`: {self.format} has none of its own; those that do: {', '.join(ANNOTATED)}")
         return self

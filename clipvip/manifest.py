@@ -22,6 +22,7 @@ from clipvip.ids import Ids
 from clipvip.subsets import nested
 
 COLUMNS = ("clip_id", "path", "start", "end", "text", "source", "split")
+MEMBER = ("offset", "size")  # bytes in a tar shard; columns of corpora that lie in shards alone
 OF_CLIP = ["clip_id", "path", "start", "end", "split"]  # the same on every row of a clip
 SOURCES = ("subtitle", "alt", "caption", "paragraph")
 SPLITS = ("train", "val", "test")
@@ -40,11 +41,10 @@ def write(rows: pd.DataFrame, folder: Path, *, root: Path, format: str, max_bad:
 class Writer:
     """Writes a manifest in parts; the file is there when the `with` ends well, and no part of it otherwise."""
 
-    def __init__(self, folder: Path, *, root: Path, format: str, max_bad: float = 0.05) -> None:
+    def __init__(self, folder: Path, *, root: Path | str, format: str, max_bad: float = 0.05) -> None:
+        """`root`: folder of the media, or a URL."""
         self._folder, self._beside = folder, folder / ".manifest.parquet"
-        root, here = root.resolve(), folder.resolve()
-        place = root.relative_to(here.parents[1]) if root.is_relative_to(here.parents[1]) else None
-        where = str(root) if place is None else (Path("../..") / place).as_posix()
+        where = root if isinstance(root, str) and "://" in root else _place(Path(root).resolve(), folder.resolve())
         self._note = {"format": format, "root": where, "max_bad": max_bad}
         self._file: Any = None
         self._seen: list[UInt64[np.ndarray, "rows 2"]] = []  # of each row: hash of the clip's id, of its place
@@ -54,7 +54,8 @@ class Writer:
 
     def add(self, rows: pd.DataFrame) -> None:
         """Append rows, in any number; ValueError where they break the table's rules."""
-        table = rows.loc[:, list(COLUMNS)].astype({"start": "float64", "end": "float64"})
+        columns = [*COLUMNS, *(name for name in MEMBER if name in rows)]
+        table = rows.loc[:, columns].astype({"start": "float64", "end": "float64"})
         _check(table, self._folder, before=sum(map(len, self._seen)))
         schema = None if self._file is None else self._file.schema
         part = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
@@ -107,10 +108,22 @@ def scan(folder: Path, columns: Sequence[str], *, split: str | None = None) -> I
         yield kept.select(list(columns))
 
 
+def member_columns(folder: Path) -> list[str]:
+    """MEMBER where the corpus lies in tar shards, else nothing."""
+    there = pq.ParquetFile(_path(folder, None)).schema_arrow.names
+    return [name for name in MEMBER if name in there]
+
+
 def clip_ids(folder: Path, *, split: str | None = None) -> Ids:
     """The clips of one split, or all, in order of first appearance."""
     parts = [batch["clip_id"].cast(pa.large_string()) for batch in scan(folder, ["clip_id"], split=split)]
     return Ids.distinct(pa.chunked_array(parts, pa.large_string()))
+
+
+def media_url(folder: Path) -> str:
+    """The same as text, or the URL of a corpus that lies behind one."""
+    root = str(_note(folder)["root"])
+    return root if "://" in root else str(media_root(folder))
 
 
 def media_root(folder: Path) -> Path:
@@ -142,6 +155,12 @@ def stop_if_too_many(bad: Sequence[str], total: int, *, allowed: float, where: P
             f"{where}: {share} are missing or unreadable, {allowed:.1%} are allowed: {names}; "
             "add the files, or raise `max_bad` of the corpus"
         )
+
+
+def _place(root: Path, here: Path) -> str:
+    """The root as the cell in `here` notes it: relative where both lie in one results folder."""
+    inside = root.is_relative_to(here.parents[1])
+    return (Path("../..") / root.relative_to(here.parents[1])).as_posix() if inside else str(root)
 
 
 def _path(folder: Path, split: str | None) -> Path:

@@ -16,6 +16,7 @@ WHERE = {
     "webvid": "results_2M_train.csv and videos/; withdrawn by its authors in February 2024",
     "cc12m": "cc12m.tsv of Conceptual 12M and the images behind its links",
     "folder": "your videos or images, and annotations.csv with columns path,text[,split,start,end,clip_id]",
+    "webdataset": "your *.tar shards",
     "coco": "annotations/captions_*2017.json and train2017/, val2017/ of COCO",
 }
 
@@ -25,7 +26,12 @@ def missing_folders(jobs: Jobs) -> list[str]:
     found = {}
     for cell in jobs.grid.cells.values():
         own = cell.settings
-        if isinstance(own, CorpusSettings) and own.root is not None and not Path(own.root).expanduser().is_dir():
+        if (
+            isinstance(own, CorpusSettings)
+            and own.root is not None
+            and "://" not in own.root
+            and not Path(own.root).expanduser().is_dir()
+        ):
             name = next(key for key, value in jobs.grid.experiment.corpora.items() if value == cell.settings)
             found[f"corpora.{name}.root"] = f"{Path(own.root).absolute()} ({WHERE[own.format]})"
         source = getattr(cell.settings, "source", None)

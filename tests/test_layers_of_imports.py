@@ -16,7 +16,7 @@ ROWS = [
     ["jobs"],
     ["overview", "search"],
     ["sweep"],
-    ["ids", "column", "vocabulary"],
+    ["ids", "column", "members", "vocabulary"],
     ["sentences", "subsets", "imported"],
     ["manifest"],
     ["places"],
