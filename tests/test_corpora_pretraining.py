@@ -44,7 +44,7 @@ def test_hdvila_subtitles_in_parts_and_the_last_of_a_clip_holds(
     found = {clip.clip_id: clip.texts for clip in hdvila.read(tmp_path, settings)}
     assert found == {"4.mp4": ("line 9",), "0.mp4": ("line 10",), "9.mp4": (), "1.mp4": ("line 6",)}
     put(tmp_path, "subtitles.jsonl", '\n{"clip_id": "0.mp4", "text": 3}')
-    with pytest.raises(ValueError, match="subtitles.jsonl: line 2: 'clip_id' and 'text' must be texts"):
+    with pytest.raises(ValueError, match=r"subtitles.jsonl: line 2: 'clip_id' and 'text' must be texts"):
         list(hdvila.read(tmp_path, settings))
 
 
