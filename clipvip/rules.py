@@ -9,8 +9,11 @@ from clipvip.settings import Settings
 Rule = Literal[
     "world", "corpus", "frames", "prepare", "clip", "captioner", "caption_shard", "captions", "gap", "pretrain",
     "variant", "finetune", "evaluate", "store", "table", "notebook", "general_notebook", "track", "report",
+    "sweep_study", "sweep_worker", "sweep_best",
 ]  # fmt: skip
-ON_ACCELERATOR = {"clip", "captioner", "caption_shard", "captions", "pretrain", "variant", "finetune", "evaluate"}
+ON_ACCELERATOR = {
+    "clip", "captioner", "caption_shard", "captions", "pretrain", "variant", "finetune", "evaluate", "sweep_worker",
+}  # fmt: skip
 
 
 class RuleChange(Settings):

@@ -56,6 +56,7 @@ def test_each_job_asks_for_gpus_memory_and_time(tmp_path: Path, name: str) -> No
     run = RunSettings.model_validate(read_yaml(config)["run"])
     asked = resources(plan(tmp_path, tmp_path, config))
     assert len(asked) > 10
+    assert asked["pretrain" if name == "base_32" else "variant"]["mem_mb"] == str(run.memory_mb)
     for rule in asked.keys() & set(get_args(Rule)):
         expected = all_ask(run)[rule]  # type: ignore[index]
         own = {key: int(asked[rule][key]) for key in ("gpu", "mem_mb", "runtime")}
@@ -63,13 +64,14 @@ def test_each_job_asks_for_gpus_memory_and_time(tmp_path: Path, name: str) -> No
     assert asked.keys() - set(get_args(Rule)) == {"all"}  # which runs nothing
 
 
-def test_every_rule_that_runs_something_is_known() -> None:
-    rules = [
-        name
-        for path in ROOT.glob("workflow/rules/*.smk")
-        for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
-    ]
+def test_every_rule_that_runs_something_asks_under_its_own_name() -> None:
+    written = "\n".join(path.read_text() for path in ROOT.glob("workflow/rules/*.smk"))
+    rules = re.findall(r"^rule (\w+):", written, flags=re.MULTILINE)
     assert sorted(rules) == sorted(get_args(Rule))
+    for body in re.split(r"^(?=rule )", written, flags=re.MULTILINE)[1:]:
+        rule = body.split(":")[0].removeprefix("rule ")
+        for key, name in (("mem_mb", "memory_mb"), ("runtime", "minutes"), ("gpu", "gpus")):
+            assert re.search(rf'{key}=.*ASKS\["{rule}"\]\.{name}\b', body), (rule, key)
 
 
 def test_a_rule_asks_for_its_own_or_what_is_usual() -> None:
