@@ -22,11 +22,11 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     """A post-pretrained model under out/model, and history.csv. The last weights are kept: nothing is chosen."""
     torch.manual_seed(settings.seed)
     model, tokenizer = load_model(inputs["clip"], settings.model, settings.seed), load_tokenizer(inputs["clip"])
-    batches = _batches(settings, inputs, tokenizer)
+    batches = _batches(settings, inputs, tokenizer, run.work)
     steps = num_steps(settings.optim, len(batches))
     validate, at = None, frozenset[int]()
     if settings.validate_every:
-        clips = open_clips(inputs, settings.frames, "validation:")
+        clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
         split = open_split(inputs["validation:corpus"], clips, "val")
         at = frozenset([*range(0, steps, settings.validate_every), steps])
 
@@ -40,13 +40,14 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     captioned = len(batches.texts.get("caption", {}))
-    return {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    facts = {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    return facts | batches.clips.account()
 
 
-def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any) -> Batches:
+def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, work: Path) -> Batches:
     roles = {role for term in settings.terms for texts in term.values() for role in texts}
     rows = manifest.read(inputs["corpus"], split="train")
-    clips = open_clips(inputs, settings.frames)
+    clips = open_clips(inputs, settings.frames, work=work)
     clip_ids = _subset(settings, clips, rows)
     chosen = set(clip_ids)
     texts = {}

@@ -7,7 +7,8 @@ PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
     ["settings", "source", "expect", "provenance"],
     ["config"],
-    ["attention", "objective", "ranks", "statistics", "video", "schedule", "distributed"],
+    ["attention", "objective", "ranks", "statistics", "headers", "schedule", "distributed"],
+    ["video", "checksums"],
     ["run"],
     ["cells"],
     ["studies"],
@@ -15,6 +16,7 @@ ROWS = [
     ["jobs"],
     ["overview"],
     ["manifest", "vocabulary"],
+    ["quarantine"],
     ["layers"],
     ["vision", "text"],
     ["model"],
