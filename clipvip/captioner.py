@@ -23,8 +23,8 @@ from tqdm import tqdm
 from clipvip import caption_quality, imported, manifest
 from clipvip.batches import Clips, open_clips
 from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings
+from clipvip.headers import VideoError
 from clipvip.run import Run
-from clipvip.video import VideoError
 
 BATCH = 256  # frames captioned at a time
 PART = 8 * BATCH  # clips that a kill loses at most

@@ -54,6 +54,8 @@ class CorpusSettings(Settings):
     holdout: int = 0  # sets without a val split: this many train clips become val
     holdout_seed: int = 0
     max_bad: float = Field(0.05, ge=0, le=1)  # share of clips missing or unreadable above which reading stops
+    checksums: bool = False  # record the sha256 of every file, so that a change is found
+    leave_out: tuple[str, ...] = ()  # corpora whose test clips are no part of this one, by id and by content
 
     @model_validator(mode="after")
     def _one_place(self) -> "CorpusSettings":
@@ -72,6 +74,7 @@ class FramesSettings(Settings):
     size: int = 224  # side in pixels
     resize: Literal["squash", "crop"] = "squash"
     fps: float | None = None  # keep at most this rate; null keeps every frame
+    verify: bool = False  # compare each file with its recorded sha256 when it is first read
 
 
 class ModelSettings(Settings):

@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from clipvip import manifest
 from clipvip.config import FramesSettings
+from clipvip.headers import VideoError
 from clipvip.places import Places
 from clipvip.run import Run
-from clipvip.video import VideoError, read_chunks, resize
+from clipvip.video import read_chunks, resize
 
 
 def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:

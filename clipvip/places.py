@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float
 
 from clipvip import manifest, members
-from clipvip.video import VideoError
+from clipvip.headers import VideoError
 
 
 @dataclass(frozen=True)

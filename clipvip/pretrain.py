@@ -30,7 +30,7 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     steps = num_steps(settings.optim, len(batches))
     validate, at = None, frozenset[int]()
     if settings.validate_every:
-        clips = open_clips(inputs, settings.frames, "validation:")
+        clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
         split = open_split(inputs["validation:corpus"], clips, "val")
         at = frozenset([*range(0, steps, settings.validate_every), steps])
 
@@ -44,12 +44,13 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     captioned = len(batches.texts.get("caption", {}))
-    return {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    facts = {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    return facts | batches.clips.account()
 
 
 def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, run: Run) -> Batches:
     roles = {role for term in settings.terms for texts in term.values() for role in texts}
-    clips = open_clips(inputs, settings.frames)
+    clips = open_clips(inputs, settings.frames, work=run.work)
     clip_ids = clips.within(manifest.clip_ids(inputs["corpus"], split="train"))
     if settings.clips is not None:  # a smaller subset lies inside a larger one
         clip_ids = nested(clip_ids, settings.clips, seed=settings.subset_seed)

@@ -17,10 +17,10 @@ from clipvip import frames, manifest
 from clipvip.batches import Batches, open_clips, stream, texts_by_clip
 from clipvip.config import CorpusSettings, FramesSettings
 from clipvip.corpora.corpus import make
+from clipvip.headers import VideoError
 from clipvip.places import Places
 from clipvip.run import Run
 from clipvip.settings import build
-from clipvip.video import VideoError
 
 FRAMES = FramesSettings(size=24)
 Members = list[tuple[str, bytes | str]]

@@ -16,8 +16,8 @@ from clipvip import manifest
 from clipvip.config import CorpusSettings, Format
 from clipvip.corpora import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webdataset, webvid
 from clipvip.corpora.annotation import Clip, Media, clean
+from clipvip.headers import VideoError, check_header
 from clipvip.run import Run
-from clipvip.video import VideoError, check_header
 
 Reader = Callable[[Path, CorpusSettings], Iterator[Clip]]
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from clipvip import manifest, members
 from clipvip.config import CorpusSettings
 from clipvip.corpora.annotation import ENDINGS, clean
-from clipvip.video import IMAGE_ENDINGS, VideoError, check_header
+from clipvip.headers import IMAGE_ENDINGS, VideoError, check_header
 
 SOURCE = "caption"
 NAMED = 50  # names of a kind in the receipt
