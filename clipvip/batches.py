@@ -2,7 +2,7 @@
 run can go on at any step as if it had never stopped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,28 +15,45 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from clipvip import manifest
+from clipvip import checksums, manifest
 from clipvip.config import FramesSettings
 from clipvip.distributed import share
 from clipvip.frames import FrameCache
-from clipvip.video import count_frames, middle, read_all, read_frames, resize, sample_indices
+from clipvip.headers import VideoError
+from clipvip.ids import Ids
+from clipvip.places import Places
+from clipvip.quarantine import Quarantine
+from clipvip.video import middle, read_chosen, resize, sample_indices
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
+Still = UInt8[np.ndarray, "1 height width 3"]
 Choice = Callable[[int], Int[np.ndarray, " chosen"]]  # number of frames -> indices
 
 
 class Clips:
-    """Frames of the clips of a corpus, by clip id: from its frame cache, or decoded as they are asked for."""
+    """Frames of the clips of a corpus, by clip id: from its frame cache, or decoded as they are asked for.
 
-    def __init__(self, corpus: Path, cache: Path | None, frames: FramesSettings) -> None:
+    With `work`, the run's folder, clips that turn out unreadable go into a quarantine there; without, they raise.
+    """
+
+    def __init__(self, corpus: Path, cache: Path | None, frames: FramesSettings, work: Path | None = None) -> None:
         self._cache = None if cache is None else FrameCache.open(cache)
+        self._places = Places(corpus) if cache is None else None
         self._frames = frames
-        self._rows = manifest.clips(manifest.read(corpus)).set_index("clip_id")
-        self._root = manifest.media_root(corpus)
+        verified = cache is None and frames.verify
+        self._verifier = checksums.Verifier(corpus, manifest.media_root(corpus)) if verified else None
+        self.quarantine: Quarantine | None = None
+        if work is not None and cache is None:
+            held = work / "unreadable" / corpus.name
+            self.quarantine = Quarantine(held, allowed=manifest.max_bad(corpus), where=corpus)
 
     def readable(self, clip_ids: Sequence[str]) -> list[str]:
         """The ids that can be read; without a cache all are taken to be."""
         return [i for i in clip_ids if self._cache is None or i in self._cache.position]
+
+    def within(self, ids: Ids) -> Ids:
+        """As `readable`, for ids by the million."""
+        return ids if self._cache is None else Ids(self.readable(ids))
 
     def sample(self, clip_id: str, num_frames: int, rng: np.random.Generator | None) -> Frames:
         """`num_frames` frames; random within the sampling rule if `rng` is given."""
@@ -46,28 +63,39 @@ class Clips:
         """The middle frame."""
         return self._read(clip_id, lambda total: np.array([middle(total)]))
 
+    def pictures(
+        self, clip_id: str, num_frames: int, rng: np.random.Generator | None, *, with_middle: bool = False
+    ) -> tuple[Frames, Still | None, bool]:
+        """`sample` and, if asked, `middle`, and True; black frames and False for a clip that goes into quarantine."""
+        try:
+            return self.sample(clip_id, num_frames, rng), self.middle(clip_id) if with_middle else None, True
+        except VideoError as error:
+            if self.quarantine is None:
+                raise
+            self.quarantine.note(clip_id, error.reason)
+            black = np.zeros((num_frames, self._frames.size, self._frames.size, 3), dtype=np.uint8)
+            return black, black[:1] if with_middle else None, False
+
+    def account(self) -> dict[str, Any]:
+        """What the receipt says of clips that could not be read; nothing where they come from a cache."""
+        return {} if self.quarantine is None else self.quarantine.account()
+
     def _read(self, clip_id: str, choose: Choice) -> Frames:
         if self._cache is not None:
             position = self._cache.position[clip_id]
             return self._cache.read(position, choose(self._cache.count(position)))
-        row = self._rows.loc[clip_id]
-        path, fps = self._root / row["path"], self._frames.fps
-        start, end = _seconds(row["start"]), _seconds(row["end"])
-        if start is None and end is None and fps is None:
-            decoded = read_frames(path, choose(count_frames(path)))
-        else:
-            stretch = read_all(path, start=start, end=end, fps=fps)
-            decoded = stretch[choose(len(stretch))]
+        assert self._places is not None
+        place = self._places[clip_id]
+        if self._verifier is not None:
+            self._verifier.check(place.path)
+        with self._places.file(place) as path:
+            decoded = read_chosen(path, choose, start=place.start, end=place.end, fps=self._frames.fps)
         return resize(decoded, self._frames.size, self._frames.resize)
 
 
-def _seconds(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
-
-
-def open_clips(inputs: dict[str, Path], frames: FramesSettings, prefix: str = "") -> Clips:
+def open_clips(inputs: dict[str, Path], frames: FramesSettings, prefix: str = "", *, work: Path | None = None) -> Clips:
     """The clips of an input corpus; `prefix` as in "validation:"."""
-    return Clips(inputs[f"{prefix}corpus"], inputs.get(f"{prefix}frames"), frames)
+    return Clips(inputs[f"{prefix}corpus"], inputs.get(f"{prefix}frames"), frames, work)
 
 
 @dataclass(frozen=True)
@@ -112,8 +140,8 @@ class Batches(Dataset[Batch]):
     """Batch number `step` of a run over `clip_ids`, drawn without repeats within an epoch."""
 
     clips: Clips
-    clip_ids: list[str]
-    texts: dict[str, dict[str, list[str]]]  # role -> clip id -> its texts, of which one is drawn
+    clip_ids: Sequence[str]
+    texts: dict[str, Mapping[str, list[str]]]  # role -> clip id -> its texts, of which one is drawn
     tokenizer: Any
     num_frames: int
     max_tokens: int
@@ -143,19 +171,24 @@ class Batches(Dataset[Batch]):
         if epoch not in self._order:
             self._order.clear()
             self._order[epoch] = np.random.default_rng([self.seed, epoch]).permutation(len(self.clip_ids))
-        positions = self._order[epoch][within * self.size : (within + 1) * self.size][share(self.size, *self.part)]
+        drawn = self._order[epoch][within * self.size : (within + 1) * self.size]
+        positions = drawn[share(self.size, *self.part)].tolist()
         ids = [self.clip_ids[position] for position in positions]
         draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
-        video = np.stack([self.clips.sample(i, self.num_frames, rng) for i, rng in zip(ids, draws, strict=True)])
-        frame = np.stack([self.clips.middle(i) for i in ids]) if self.with_frame else None
+        videos, middles, there = zip(*(self._pictures(i, rng) for i, rng in zip(ids, draws, strict=True)), strict=True)
+        video, frame = np.stack(videos), np.stack(middles) if self.with_frame else None
         written, present = [], {}
         for role, texts in self.texts.items():
             known = [texts.get(i, []) for i in ids]
             written += [k[rng.integers(len(k))] if k else "" for k, rng in zip(known, draws, strict=True)]
-            present[role] = torch.tensor([bool(k) for k in known])
+            present[role] = torch.tensor([bool(k) and seen for k, seen in zip(known, there, strict=True)])
         tokens = tokenize(self.tokenizer, written, self.max_tokens)
         still = None if frame is None else torch.from_numpy(frame)
         return Batch(torch.from_numpy(video), still, tuple(self.texts), *tokens, present)
+
+    def _pictures(self, clip_id: str, rng: np.random.Generator) -> tuple[Frames, Still | None, bool]:
+        """A clip in quarantine has no text in the batch, so that no term of the objective counts it."""
+        return self.clips.pictures(clip_id, self.num_frames, rng, with_middle=self.with_frame)
 
 
 def tokenize(
@@ -167,10 +200,16 @@ def tokenize(
 
 
 def stream(batches: Batches, start: int, stop: int, workers: int) -> Iterator[Batch]:
-    """Batches `start` to `stop`, prepared ahead by `workers` processes (0: in this one)."""
+    """Batches `start` to `stop`, prepared ahead by `workers` processes (0: in this one).
+
+    Raises ValueError when more clips are in quarantine than the corpus allows.
+    """
     own = torch.Generator()  # the loader draws a seed at its start; from here, so that a resumed run draws no more
     loader = DataLoader(batches, batch_size=None, sampler=range(start, stop), num_workers=workers, generator=own)
-    return iter(loader)
+    for batch in loader:
+        if batches.clips.quarantine is not None:
+            batches.clips.quarantine.stop_if_too_many(len(batches.clip_ids))
+        yield batch
 
 
 def texts_by_clip(rows: pd.DataFrame, column: str = "text") -> dict[str, list[str]]:

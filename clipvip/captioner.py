@@ -20,11 +20,11 @@ import torch
 from jaxtyping import UInt8
 from tqdm import tqdm
 
-from clipvip import caption_quality, manifest
+from clipvip import caption_quality, imported, manifest
 from clipvip.batches import Clips, open_clips
 from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings
+from clipvip.headers import VideoError
 from clipvip.run import Run
-from clipvip.video import VideoError
 
 BATCH = 256  # frames captioned at a time
 PART = 8 * BATCH  # clips that a kill loses at most
@@ -73,7 +73,12 @@ class Captioner:
 
 
 def make(settings: CaptionerSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
-    """A captioner under out/model: fetched from `source`, or trained on inputs["corpus"] (then history.csv too)."""
+    """A captioner under out/model: fetched from `source`, or trained on inputs["corpus"] (then history.csv too).
+
+    Captions that are `imported` lie in out/imported.parquet in its place.
+    """
+    if settings.imported is not None:
+        return imported.make(settings.imported, out)
     if settings.source is not None:
         captioner = Captioner.load(settings.source)
         captioner.save(out / "model")
@@ -100,12 +105,12 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     """
     shards = sorted(run.work.glob("shard-*-of-*.parquet"))
     done = {clip_id for shard in shards for clip_id in pd.read_parquet(shard, columns=["clip_id"])["clip_id"]}
-    ids = _clip_ids(inputs["corpus"])
+    ids = manifest.clip_ids(inputs["corpus"])
     rest = [clip_id for clip_id in ids if clip_id not in done]
     parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
     facts = merge(parts, out)
     rows = _read(parts)
-    unread = rows.loc[rows["reason"].notna() & (rows["reason"] != EMPTY), "clip_id"]
+    unread = rows.loc[rows["reason"].notna() & ~rows["reason"].isin([EMPTY, imported.ABSENT]), "clip_id"]
     allowed = manifest.max_bad(inputs["corpus"])
     manifest.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
     if "world" in inputs:
@@ -123,8 +128,8 @@ def caption_shard(
         raise ValueError(f"shard {shard} of {num_shards}: shards count from 0 to {num_shards - 1}")
     if part_file.exists():
         return
-    ids = _clip_ids(inputs["corpus"])
-    own = ids[len(ids) * shard // num_shards : len(ids) * (shard + 1) // num_shards]
+    ids = manifest.clip_ids(inputs["corpus"])
+    own = list(ids[len(ids) * shard // num_shards : len(ids) * (shard + 1) // num_shards])
     parts = _in_parts(settings, inputs, own, run, part_file.stem)
     _write(_read(parts), part_file)
     shutil.rmtree(run.work / "parts" / part_file.stem, ignore_errors=True)
@@ -150,14 +155,13 @@ def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
     }
 
 
-def _clip_ids(corpus: Path) -> list[str]:
-    return list(manifest.clips(manifest.read(corpus))["clip_id"])
-
-
 def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str) -> list[Path]:
     """Caption `ids` in parts of PART clips; the files of all parts, those of an earlier, killed run included."""
     folder = run.work / "parts" / name
     folder.mkdir(parents=True, exist_ok=True)
+    if ids and (inputs["captioner"] / imported.NAME).is_file():
+        _write(imported.rows(inputs["captioner"], ids), folder / "all.parquet")
+        return [folder / "all.parquet"]
     parts = sorted(folder.glob("*.parquet"))
     done = set(_read(parts)["clip_id"]) if parts else set()
     todo = [clip_id for clip_id in ids if clip_id not in done]

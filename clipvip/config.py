@@ -8,10 +8,14 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from clipvip.rules import Usual
 from clipvip.settings import Model, Settings
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
-Format = Literal["cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet"]
+Format = Literal[
+    "cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet", "folder", "webdataset"
+]
+ANNOTATED = ("folder", "msrvtt", "didemo", "lsmdc", "activitynet")  # formats that a user may annotate anew
 Terms = tuple[dict[str, tuple[str, ...]], ...]
 
 # The six objectives (paper section 3.3; facts: "the objective"). V video, S subtitle, F frame, C caption.
@@ -43,17 +47,24 @@ class CorpusSettings(Settings):
     """One corpus: its public format, where it lies, how it is split."""
 
     format: Format
-    root: str | None = None  # folder with annotations and media, as distributed
+    root: str | None = None  # folder with annotations and media, as distributed; webdataset: of tars, or a URL
     world: WorldSettings | None = None  # or: generated
+    annotations: dict[Literal["train", "val", "test"], str] = Field(default={})  # folder: csv; downstream sets: jsonl
     protocol: str | None = None  # msrvtt: "9k" (default), "7k", "full"
     holdout: int = 0  # sets without a val split: this many train clips become val
     holdout_seed: int = 0
     max_bad: float = Field(0.05, ge=0, le=1)  # share of clips missing or unreadable above which reading stops
+    checksums: bool = False  # record the sha256 of every file, so that a change is found
+    leave_out: tuple[str, ...] = ()  # corpora whose test clips are no part of this one, by id and by content
 
     @model_validator(mode="after")
     def _one_place(self) -> "CorpusSettings":
         if (self.root is None) == (self.world is None):
             raise ValueError("give either `root` (a folder) or `world` (a generated part)")
+        if self.format == "webdataset" and (self.holdout or self.world):
+            raise ValueError("webdataset: shards are training data; leave out `holdout` and `world`")
+        if self.annotations and self.format not in ANNOTATED:
+            raise ValueError(f"`annotations`: {self.format} has none of its own; those that do: {', '.join(ANNOTATED)}")
         return self
 
 
@@ -63,6 +74,7 @@ class FramesSettings(Settings):
     size: int = 224  # side in pixels
     resize: Literal["squash", "crop"] = "squash"
     fps: float | None = None  # keep at most this rate; null keeps every frame
+    verify: bool = False  # compare each file with its recorded sha256 when it is first read
 
 
 class ModelSettings(Settings):
@@ -141,9 +153,10 @@ class TinyCaptioner(Settings):
 
 
 class CaptionerSettings(Settings):
-    """An image-to-text model: folder or hub id, or a small one trained here."""
+    """An image-to-text model (folder or hub id), captions made elsewhere, or a small model trained here."""
 
     source: str | None = None
+    imported: str | None = None  # jsonl of {"clip_id", "caption"}
     shape: TinyCaptioner | None = None
     corpus: str | None = None  # image-caption corpus
     optim: OptimSettings | None = None
@@ -152,7 +165,11 @@ class CaptionerSettings(Settings):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "CaptionerSettings":
-        return _learnt_or_given(self)
+        if self.imported is None:
+            return _learnt_or_given(self)
+        if any((self.source, self.shape, self.corpus, self.optim)):
+            raise ValueError("`imported` captions need no model: leave out `source`, `shape`, `corpus` and `optim`")
+        return self
 
 
 def _learnt_or_given(settings: Model) -> Model:
@@ -260,20 +277,16 @@ class RoleSettings(Settings):
     subset_seed: int = 0
 
 
-class RunSettings(Settings):
+class RunSettings(Usual):
     """How cells are run; never part of a key."""
 
     device: str = "cpu"
     workers: int = 0  # decoding processes of a training job
     micro_batch: int | None = Field(None, ge=1)  # clips that keep their graph at a time; null: the batch of a process
     recompute: bool = False  # recompute a layer's activations in the backward pass: less memory, more time
-    threads: int = 1  # cores of a job
-    gpus: int = 0
-    memory_mb: int = 2000
     shards: int = 1  # captioning jobs that run side by side
     cache: bool = True  # decode each corpus once into a frame cache
     pack: bool = True  # evaluations and fine-tunings of one checkpoint share a process
-    minutes: int = 30  # longest job
 
 
 class Experiment(Settings):

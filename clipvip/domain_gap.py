@@ -7,17 +7,19 @@ training texts of the downstream sets are read.
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
 from tqdm import tqdm
 
 from clipvip import manifest
+from clipvip.column import Column
 from clipvip.config import GapSettings, ModelSettings
 from clipvip.embed import embed_texts, load_model, load_tokenizer
 from clipvip.run import Run
@@ -57,14 +59,12 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
     return {"texts": {role: len(known) for role, known in texts.items()}, "embedded": len(wanted), "nmi": summary}
 
 
-def draw(texts: Sequence[str], settings: GapSettings, role: str) -> list[list[str]]:
+def draw(texts: Column, settings: GapSettings, role: str) -> list[list[str]]:
     """For each repetition `settings.sentences` of the texts, or all where there are fewer, in seeded random order."""
-    size = min(settings.sentences, len(texts))
-    samples = []
-    for repeat in range(settings.repeats):
-        order = np.random.default_rng([repeat, zlib.crc32(role.encode())]).permutation(len(texts))[:size]
-        samples.append([texts[row] for row in order])
-    return samples
+    size, seed = min(settings.sentences, len(texts)), zlib.crc32(role.encode())
+    rows = [np.random.default_rng([i, seed]).permutation(len(texts))[:size] for i in range(settings.repeats)]
+    drawn = texts.take(np.concatenate(rows))
+    return [drawn[start : start + size] for start in range(0, len(drawn), size)]
 
 
 def _gaps(located: Mapping[str, list[Any]], features: Features, settings: GapSettings) -> pd.DataFrame:
@@ -109,15 +109,19 @@ def language_statistics(texts: Sequence[str]) -> dict[str, int | float]:
     }
 
 
-def read_texts(folder: Path, role: str) -> list[str]:
+def read_texts(folder: Path, role: str) -> Column:
     """The sentences of a captions cell, or of a corpus: its train split alone where it is a downstream set.
 
     ValueError where there are none.
     """
-    if (folder / "captions.parquet").is_file():
-        texts = list(pd.read_parquet(folder / "captions.parquet", columns=["caption"])["caption"])
-    else:
-        texts = list(manifest.read(folder, split="train")["text"])
+
+    def parts() -> Iterator[Any]:
+        if (folder / "captions.parquet").is_file():
+            file = pq.ParquetFile(folder / "captions.parquet")
+            return (batch["caption"] for batch in file.iter_batches(manifest.PART, columns=["caption"]))
+        return (batch["text"] for batch in manifest.scan(folder, ["text"], split="train"))
+
+    texts = Column(parts)
     if len(texts) < 2:
         raise ValueError(f"{role}: {folder} has {len(texts)} texts to train on; the domain gap needs two at least")
     return texts

@@ -24,12 +24,13 @@ from clipvip.vision import normalise
 def embed_clips(
     model: ClipVip, clips: Clips, clip_ids: Sequence[str], num_frames: int, *, batch_size: int = 64
 ) -> Float[Tensor, "clips dim"]:
-    """Embeddings of clips, frames sampled as for evaluation, on the CPU in fp32."""
+    """Embeddings of clips, frames sampled as for evaluation, on the CPU in fp32; infinite for a clip in quarantine."""
     device, found = model.logit_scale.device, _nothing(model)
     for start in _own(len(clip_ids), batch_size):
-        frames = [clips.sample(i, num_frames, None) for i in clip_ids[start : start + batch_size]]
-        pixels = normalise(torch.from_numpy(np.stack(frames)).to(device))
-        found.append(model.encode_video(pixels).float().cpu())
+        seen = [clips.pictures(i, num_frames, None) for i in clip_ids[start : start + batch_size]]
+        pixels = normalise(torch.from_numpy(np.stack([frames for frames, _, _ in seen])).to(device))
+        there = torch.tensor([good for _, _, good in seen])
+        found.append(model.encode_video(pixels).float().cpu().masked_fill(~there[:, None], torch.inf))
     return gather(torch.cat(found))
 
 

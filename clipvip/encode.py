@@ -19,8 +19,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from clipvip.embed import embed_texts
+from clipvip.headers import VideoError
 from clipvip.model import ClipVip, own_settings
-from clipvip.video import Frames, VideoError, count_frames, read_frames, resize, sample_indices
+from clipvip.video import Frames, count_frames, read_frames, resize, sample_indices
 
 Resize = Literal["squash", "crop"]
 TEXTS_PER_VIDEO = 8  # a text costs far less than a video, so more of them share a batch

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from clipvip.batches import open_clips
 from clipvip.config import EvaluateCell
-from clipvip.embed import embed_clips, embed_texts, load_model, load_tokenizer
+from clipvip.embed import embed_texts, load_model, load_tokenizer
 from clipvip.model import ClipVip
 from clipvip.ranks import (
     Ranks,
@@ -30,7 +30,7 @@ from clipvip.ranks import (
     similarity_ranks,
 )
 from clipvip.run import Run
-from clipvip.validate import RECALLS, Split, open_split
+from clipvip.validate import RECALLS, Split, embed_split, open_split
 
 SHOWN = 6  # queries kept with what was retrieved for them
 TOP = 5
@@ -65,9 +65,8 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     """Evaluate a model on the test split: metrics.json, ranks.parquet and retrieved.json."""
     model = load_model(inputs["model"], settings.model, settings.seed).to(torch.device(run.device)).eval()
     tokenizer = load_tokenizer(inputs["model"])
-    clips = open_clips(inputs, settings.frames)
-    split = open_split(inputs["corpus"], clips, "test")
-    videos = embed_clips(model, clips, split.clip_ids, settings.num_frames)
+    clips = open_clips(inputs, settings.frames, work=run.work)
+    split, videos = embed_split(model, clips, open_split(inputs["corpus"], clips, "test"), settings.num_frames)
     texts = embed_texts(model, tokenizer, split.texts, settings.max_tokens)
     ranks = both_ways(videos, texts, split) | transductive(videos, texts, split)
     metrics = figures(ranks)
@@ -81,7 +80,7 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     pd.concat(tables, ignore_index=True).to_parquet(out / "ranks.parquet")
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (out / "retrieved.json").write_text(json.dumps(_retrieved(videos, texts, split, ranks["t2v"]), indent=1) + "\n")
-    return {"clips": len(split.clip_ids), "texts": len(split.texts), "metrics": metrics}
+    return {"clips": len(split.clip_ids), "texts": len(split.texts), "metrics": metrics, **clips.account()}
 
 
 def _truth(world: Path | None, split: Split) -> pd.DataFrame | None:

@@ -21,7 +21,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     torch.manual_seed(settings.seed)
     model = load_model(inputs["model"], settings.model, settings.seed)
     tokenizer = load_tokenizer(inputs["model"])
-    clips = open_clips(inputs, settings.frames)
+    clips = open_clips(inputs, settings.frames, work=run.work)
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     batches = Batches(
         clips=clips,
@@ -50,4 +50,4 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     validated = {row["step"]: row["val/t2v/R@1"] for row in history if "val/t2v/R@1" in row}
-    return {"clips": len(batches.clip_ids), "steps": steps, "validated": validated}
+    return {"clips": len(batches.clip_ids), "steps": steps, "validated": validated, **clips.account()}

@@ -16,8 +16,10 @@ from tqdm import tqdm
 
 from clipvip import manifest
 from clipvip.config import FramesSettings
+from clipvip.headers import VideoError
+from clipvip.places import Places
 from clipvip.run import Run
-from clipvip.video import VideoError, read_chunks, resize
+from clipvip.video import read_chunks, resize
 
 
 def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
@@ -26,18 +28,17 @@ def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run)
     Raises ValueError when more clips are unreadable than the corpus allows (its `max_bad`).
     """
     corpus = inputs["corpus"]
-    rows = manifest.clips(manifest.read(corpus))
-    root = manifest.media_root(corpus)
+    where = Places(corpus)
     places: list[tuple[str, int, int]] = []
     unreadable: list[dict[str, str]] = []
     offset, began = 0, perf_counter()
     with open(out / "frames.npy", "wb") as file:
         header = _write_header(file, 0, settings.size)
-        todo = rows[["clip_id", "path", "start", "end"]].itertuples(index=False)
-        for clip_id, path, start, end in tqdm(todo, total=len(rows), desc="frames", unit="clip", disable=None):
-            here = file.tell()
+        for clip_id in tqdm(where.ids, desc="frames", unit="clip", disable=None):
+            here, place = file.tell(), where[clip_id]
             try:
-                count = _append(file, root / path, start, end, settings)
+                with where.file(place) as path:
+                    count = _append(file, path, place.start, place.end, settings)
             except VideoError as error:
                 unreadable.append({"clip_id": clip_id, "reason": error.reason})
                 file.seek(here)  # a video that breaks in its middle leaves nothing behind
@@ -48,11 +49,11 @@ def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run)
         file.seek(0)
         assert _write_header(file, offset, settings.size) == header, "numpy pads the header so that it can grow"
     bad = [entry["clip_id"] for entry in unreadable]
-    manifest.stop_if_too_many(bad, len(rows), allowed=manifest.max_bad(corpus), where=corpus)
+    manifest.stop_if_too_many(bad, len(where.ids), allowed=manifest.max_bad(corpus), where=corpus)
     if not places:
         raise ValueError(f"{corpus}: not one clip could be decoded")
     pd.DataFrame(places, columns=["clip_id", "offset", "count"]).to_parquet(out / "clips.parquet", index=False)
-    speed = len(rows) / max(perf_counter() - began, 1e-9)
+    speed = len(where.ids) / max(perf_counter() - began, 1e-9)
     return {"clips": len(places), "frames": offset, "unreadable": unreadable, "clips_per_s": round(speed, 1)}
 
 
@@ -102,11 +103,10 @@ class FrameCache:
         return np.asarray(self._frames[self._offsets[position] + wanted])
 
 
-def _append(file: BinaryIO, path: Path, start: float, end: float, settings: FramesSettings) -> int:
+def _append(file: BinaryIO, path: Path, start: float | None, end: float | None, settings: FramesSettings) -> int:
     """Decode, resize and write one clip; how many frames it has."""
     count = 0
-    first, last = (None if np.isnan(second) else second for second in (start, end))
-    for frames in read_chunks(path, start=first, end=last, fps=settings.fps):
+    for frames in read_chunks(path, start=start, end=end, fps=settings.fps):
         file.write(resize(frames, settings.size, settings.resize).data)
         count += len(frames)
     return count

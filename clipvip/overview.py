@@ -15,6 +15,8 @@ WHERE = {
     "hdvila": "metafiles/*.jsonl of HD-VILA-100M, its clips cut by XPretrain's scripts, subtitles.jsonl on request",
     "webvid": "results_2M_train.csv and videos/; withdrawn by its authors in February 2024",
     "cc12m": "cc12m.tsv of Conceptual 12M and the images behind its links",
+    "folder": "your videos or images, and annotations.csv with columns path,text[,split,start,end,clip_id]",
+    "webdataset": "your *.tar shards",
     "coco": "annotations/captions_*2017.json and train2017/, val2017/ of COCO",
 }
 
@@ -24,12 +26,20 @@ def missing_folders(jobs: Jobs) -> list[str]:
     found = {}
     for cell in jobs.grid.cells.values():
         own = cell.settings
-        if isinstance(own, CorpusSettings) and own.root is not None and not Path(own.root).expanduser().is_dir():
+        if (
+            isinstance(own, CorpusSettings)
+            and own.root is not None
+            and "://" not in own.root
+            and not Path(own.root).expanduser().is_dir()
+        ):
             name = next(key for key, value in jobs.grid.experiment.corpora.items() if value == cell.settings)
             found[f"corpora.{name}.root"] = f"{Path(own.root).absolute()} ({WHERE[own.format]})"
         source = getattr(cell.settings, "source", None)
         if source is not None and source.startswith((".", "/")) and not Path(source).is_dir():
             found[f"{cell.stage}.source"] = f"{Path(source).absolute()} (a transformers folder, or give a hub id)"
+        imported = getattr(own, "imported", None)
+        if imported is not None and not Path(imported).expanduser().is_file():
+            found["captioner.imported"] = f"with {Path(imported).absolute()} (a jsonl of clip_id and caption)"
     return [f"{key}: no folder {value}" for key, value in found.items()]
 
 

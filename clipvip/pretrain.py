@@ -1,17 +1,21 @@
 """Post-pretraining: CLIP on videos with subtitles, captions or both (paper section 3.3)."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 
 from clipvip import manifest
-from clipvip.batches import Batches, Clips, open_clips, texts_by_clip
+from clipvip.batches import Batches, open_clips
 from clipvip.config import PretrainCell
 from clipvip.embed import load_model, load_tokenizer
 from clipvip.run import Run
 from clipvip.schedule import num_steps
+from clipvip.sentences import Sentences
+from clipvip.subsets import nested
 from clipvip.train import fit
 from clipvip.validate import open_split, validation
 
@@ -22,11 +26,11 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     """A post-pretrained model under out/model, and history.csv. The last weights are kept: nothing is chosen."""
     torch.manual_seed(settings.seed)
     model, tokenizer = load_model(inputs["clip"], settings.model, settings.seed), load_tokenizer(inputs["clip"])
-    batches = _batches(settings, inputs, tokenizer)
+    batches = _batches(settings, inputs, tokenizer, run)
     steps = num_steps(settings.optim, len(batches))
     validate, at = None, frozenset[int]()
     if settings.validate_every:
-        clips = open_clips(inputs, settings.frames, "validation:")
+        clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
         split = open_split(inputs["validation:corpus"], clips, "val")
         at = frozenset([*range(0, steps, settings.validate_every), steps])
 
@@ -40,21 +44,24 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     captioned = len(batches.texts.get("caption", {}))
-    return {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    facts = {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    return facts | batches.clips.account()
 
 
-def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any) -> Batches:
+def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, run: Run) -> Batches:
     roles = {role for term in settings.terms for texts in term.values() for role in texts}
-    rows = manifest.read(inputs["corpus"], split="train")
-    clips = open_clips(inputs, settings.frames)
-    clip_ids = _subset(settings, clips, rows)
-    chosen = set(clip_ids)
-    texts = {}
-    if "subtitle" in roles:
-        texts["subtitle"] = texts_by_clip(rows[rows["clip_id"].isin(chosen)])
-    if "caption" in roles:
-        captions = pd.read_parquet(inputs["captions"] / "captions.parquet", columns=["clip_id", "caption"])
-        texts["caption"] = texts_by_clip(captions[captions["clip_id"].isin(chosen)], "caption")
+    clips = open_clips(inputs, settings.frames, work=run.work)
+    clip_ids = clips.within(manifest.clip_ids(inputs["corpus"], split="train"))
+    if settings.clips is not None:  # a smaller subset lies inside a larger one
+        clip_ids = nested(clip_ids, settings.clips, seed=settings.subset_seed)
+    texts: dict[str, Mapping[str, list[str]]] = {}
+    for role in ("subtitle", "caption"):
+        if role in roles:
+            folder = run.work / f"{role}s"
+            if run.rank == 0:
+                Sentences.write(_written(role, inputs), clip_ids, folder)
+            run.agree(True)  # the texts are there
+            texts[role] = Sentences(folder, clip_ids)
     return Batches(
         clips=clips,
         clip_ids=clip_ids,
@@ -68,9 +75,9 @@ def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any) ->
     )
 
 
-def _subset(settings: PretrainCell, clips: Clips, rows: pd.DataFrame) -> list[str]:
-    """The clips to learn from; a smaller subset lies inside a larger one."""
-    clip_ids = clips.readable(list(manifest.clips(rows)["clip_id"]))
-    if settings.clips is None:
-        return clip_ids
-    return manifest.subset(clip_ids, settings.clips, seed=settings.subset_seed)
+def _written(role: str, inputs: dict[str, Path]) -> Iterator[Any]:
+    """Arrow batches of clip id and text."""
+    if role == "subtitle":
+        return manifest.scan(inputs["corpus"], ["clip_id", "text"], split="train")
+    captions = pq.ParquetFile(inputs["captions"] / "captions.parquet")
+    return captions.iter_batches(manifest.PART, columns=["clip_id", "caption"])  # type: ignore[no-any-return]

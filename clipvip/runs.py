@@ -18,6 +18,7 @@ MODEL_ROLES = ("model", "clip")  # the input that a model was made from, and so 
 TITLES = {"clip": "starting CLIP", "pretrain": "post-pretrain", "finetune": "fine-tune", "gap": "language gap"}
 POOLINGS = {"mean": "mean", "full": "full attention"}
 MOST_STEPS = 500  # rows of a long history that are kept, besides those with a validation
+LOST = ("num_missing", "num_unreadable", "num_left_out")  # clips that a receipt counts
 LONGEST = 500  # characters of a param
 
 
@@ -58,7 +59,9 @@ def title(stage: str, listed: dict[str, str], tags: dict[str, str]) -> str:
 
 def final_metrics(cell: Finished) -> dict[str, float]:
     """Numbers at the end: metrics.json of an evaluation, quality of captions, NMI of a language gap, seconds."""
-    found: dict[str, Any] = {"seconds": cell.receipt["seconds"]}
+    found: dict[str, Any] = {name: cell.receipt[name] for name in ("seconds", *LOST) if name in cell.receipt}
+    if cell.stage == "frames":
+        found["num_unreadable"] = len(cell.receipt["unreadable"])
     for name, prefix in (("metrics.json", ""), ("quality.json", "quality/")):
         path = cell.folder / name
         if path.is_file():

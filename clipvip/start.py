@@ -29,7 +29,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         raise ValueError(
             f"frames.size is {frames.size}, clip.shape.image_size {settings.shape.image_size}: make them one"
         )
-    clips = open_clips(inputs, frames)
+    clips = open_clips(inputs, frames, work=run.work)
     rows = manifest.read(inputs["corpus"], split="train")
     tokenizer = train_tokenizer(rows["text"], settings.shape.vocab_size, settings.shape.max_tokens)
     clip = tiny_clip(settings.shape, tokenizer, settings.seed)
@@ -60,7 +60,8 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
     pd.DataFrame(history).to_csv(out / "history.csv", index=False)
     clip.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
-    return {"images": len(batches.clip_ids), "steps": steps, "validation": history[-1], "vocabulary": len(tokenizer)}
+    facts = {"images": len(batches.clip_ids), "steps": steps, "validation": history[-1], "vocabulary": len(tokenizer)}
+    return facts | clips.account()
 
 
 def tiny_clip(shape: TinyClip, tokenizer: Any, seed: int) -> Any:

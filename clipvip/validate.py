@@ -29,6 +29,14 @@ class Split:
         order = torch.argsort(self.owner, stable=True)
         return list(order.split(torch.bincount(self.owner, minlength=len(self.clip_ids)).tolist()))
 
+    def only(self, kept: Tensor) -> "Split":
+        """The split of the clips that `kept` (Bool[clips]) marks, with their texts."""
+        place = torch.cumsum(kept, dim=0) - 1
+        stays = kept[self.owner]
+        clip_ids = [clip_id for clip_id, keep in zip(self.clip_ids, kept.tolist(), strict=True) if keep]
+        texts = [text for text, keep in zip(self.texts, stays.tolist(), strict=True) if keep]
+        return Split(clip_ids, texts, place[self.owner[stays]])
+
 
 def open_split(corpus: Path, clips: Clips, split: str) -> Split:
     """A split of a corpus, clips that cannot be read left out. ValueError if it has no clip."""
@@ -41,10 +49,26 @@ def open_split(corpus: Path, clips: Clips, split: str) -> Split:
     return Split(clip_ids, list(rows["text"]), torch.tensor([position[i] for i in rows["clip_id"]]))
 
 
+def embed_split(model: ClipVip, clips: Clips, split: Split, num_frames: int) -> tuple[Split, Tensor]:
+    """The split without the clips that turn out unreadable, and the embeddings [clips, dim] of its clips.
+
+    Raises ValueError when more of them are unreadable than the corpus allows, or all.
+    """
+    videos = embed_clips(model, clips, split.clip_ids, num_frames)
+    there = ~videos.isinf().all(dim=1)
+    if bool(there.all()):
+        return split, videos
+    assert clips.quarantine is not None
+    clips.quarantine.stop_if_too_many(len(split.clip_ids))
+    if not bool(there.any()):
+        raise ValueError(f"{clips.quarantine.folder}: not one of {len(split.clip_ids)} clips can be read")
+    return split.only(there), videos[there]
+
+
 def validation(
     model: ClipVip, tokenizer: Any, clips: Clips, split: Split, num_frames: int, max_tokens: int
 ) -> dict[str, float]:
     """Text-to-video recalls on a split, for choosing and for curves; never called with a test split."""
-    videos = embed_clips(model, clips, split.clip_ids, num_frames)
+    split, videos = embed_split(model, clips, split, num_frames)
     texts = embed_texts(model, tokenizer, split.texts, max_tokens)
     return {f"t2v/R@{k}": recall(match_ranks(texts, videos, split.owner), k) for k in RECALLS}

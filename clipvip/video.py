@@ -19,61 +19,15 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
+from clipvip.headers import VideoError, check_header, is_image
+
 Frames = UInt8[np.ndarray, "frames height width 3"]
 Choice = Callable[[int, float], Sequence[int]]  # (frames in the file, frames per second) -> increasing indices
 
-IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-IMAGE_HEADERS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
-VIDEO_HEADERS = (
-    b"RIFF",  # avi
-    b"\x1a\x45\xdf\xa3",  # mkv, webm
-    b"\x30\x26\xb2\x75",  # wmv
-    b"\x00\x00\x01",  # mpg
-    b"\x47",  # transport stream; m2ts has its mark four bytes later
-)
-MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 CHUNK = 64  # frames decoded at a time: bounds the memory of a long, large video
 
 decord.logging.set_level(decord.logging.QUIET)  # the reasons travel in VideoError
 logging.getLogger("libav").setLevel(logging.CRITICAL)
-
-
-class VideoError(ValueError):
-    """A file that cannot be read; `.path` and `.reason` say which and why."""
-
-    def __init__(self, path: str | Path, reason: str) -> None:
-        super().__init__(path, reason)  # both kept as arguments, so that the error survives pickling between processes
-        self.path = Path(path)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
-
-
-def is_image(path: str | Path) -> bool:
-    """Whether the ending is that of an image."""
-    return Path(path).suffix.lower() in IMAGE_ENDINGS
-
-
-def check_header(path: str | Path) -> None:
-    """Cheap check without decoding: there, not empty, a known header, an AVI not cut short. Raises VideoError."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(12)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise VideoError(path, error.strerror or str(error)) from None
-    if size == 0:
-        raise VideoError(path, "empty file")
-    if is_image(path):
-        known = head.startswith(IMAGE_HEADERS)
-    else:  # by content, not by ending: an .avi may hold an mp4
-        known = head.startswith(VIDEO_HEADERS) or head[4:8] in MP4_BOXES or head[4:5] == b"\x47"
-    if not known:
-        raise VideoError(path, "header of no known image or video format")
-    if head[8:12] == b"AVI " and int.from_bytes(head[4:8], "little") + 8 > size:
-        # decord reads such a file without complaint and repeats its last good frame
-        raise VideoError(path, f"cut short: {size} bytes of {int.from_bytes(head[4:8], 'little') + 8}")
 
 
 def count_frames(path: str | Path) -> int:
@@ -99,15 +53,36 @@ def read_frames(path: str | Path, indices: Sequence[int] | Int[np.ndarray, " fra
     return np.concatenate(list(_decode(path, choose)))[place]
 
 
+def read_chosen(
+    path: str | Path,
+    choose: Callable[[int], Int[np.ndarray, " chosen"]],
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    fps: float | None = None,
+) -> Frames:
+    """Of the frames that `read_chunks` gives, those that `choose` picks from their number; no other one is kept.
+
+    What lies after the last of them is not decoded, so that a fault there stays unseen.
+    """
+    place = np.zeros(0, dtype=np.int64)
+
+    def pick(total: int, rate: float) -> Sequence[int]:
+        nonlocal place
+        inside = _thinned(_between(path, total, rate, start, end), rate, fps)
+        wanted, place = np.unique(choose(len(inside)), return_inverse=True)
+        return [inside[int(position)] for position in wanted]
+
+    return np.concatenate(list(_decode(path, pick)))[place]
+
+
 def read_chunks(
     path: str | Path, *, start: float | None = None, end: float | None = None, fps: float | None = None
 ) -> Iterator[Frames]:
     """Every frame with start <= time < end (seconds), at most 64 at a time; `fps` thins to at most that rate."""
 
     def choose(total: int, rate: float) -> Sequence[int]:
-        inside = _between(path, total, rate, start, end)
-        step = max(1.0, rate / fps) if fps else 1.0
-        return [inside[int(position * step)] for position in range(math.ceil(len(inside) / step - 1e-9))]
+        return _thinned(_between(path, total, rate, start, end), rate, fps)
 
     yield from _decode(path, choose)
 
@@ -168,6 +143,12 @@ def _between(path: str | Path, total: int, rate: float, start: float | None, end
             path, f"no frame from {start} s to {end} s; the file has {total} frames at {rate:.3g} a second"
         )
     return range(first, last)
+
+
+def _thinned(inside: range, rate: float, fps: float | None) -> Sequence[int]:
+    """Evenly at most `fps` of `rate` frames a second."""
+    step = max(1.0, rate / fps) if fps else 1.0
+    return [inside[int(position * step)] for position in range(math.ceil(len(inside) / step - 1e-9))]
 
 
 def _open(path: str | Path) -> tuple[Any, int, float]:

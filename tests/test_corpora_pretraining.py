@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from raw_corpora import IMAGE, VIDEO, put, read, texts
 
+from clipvip.config import CorpusSettings
+from clipvip.corpora import hdvila
+
 
 def test_hdvila_joins_lists_and_subtitles(tmp_path: Path) -> None:
     def video(name: str, *clips: int) -> str:
@@ -27,6 +30,22 @@ def test_hdvila_joins_lists_and_subtitles(tmp_path: Path) -> None:
     put(root, "metafiles/meta_part1.jsonl", "{'video_id': 'x'}\n")
     with pytest.raises(ValueError, match=r"meta_part1.jsonl: line 1: not JSON"):
         read(tmp_path, "hdvila")
+
+
+def test_hdvila_subtitles_in_parts_and_the_last_of_a_clip_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdvila, "PART", 3)
+    said = [(n % 5, f"line {n}") for n in range(11)]
+    put(tmp_path, "subtitles.jsonl", "\n".join(json.dumps({"clip_id": f"{c}.mp4", "text": t}) for c, t in said))
+    clips = [{"clip_id": f"{n}.mp4"} for n in (4, 0, 9, 1)]
+    put(tmp_path, "metafiles/a.jsonl", json.dumps({"video_id": "v", "clip": clips}))
+    settings = CorpusSettings(format="hdvila", root=str(tmp_path))
+    found = {clip.clip_id: clip.texts for clip in hdvila.read(tmp_path, settings)}
+    assert found == {"4.mp4": ("line 9",), "0.mp4": ("line 10",), "9.mp4": (), "1.mp4": ("line 6",)}
+    put(tmp_path, "subtitles.jsonl", '\n{"clip_id": "0.mp4", "text": 3}')
+    with pytest.raises(ValueError, match=r"subtitles.jsonl: line 2: 'clip_id' and 'text' must be texts"):
+        list(hdvila.read(tmp_path, settings))
 
 
 def test_webvid_rows_with_commas_floats_and_gaps(tmp_path: Path) -> None:

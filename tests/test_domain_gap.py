@@ -1,16 +1,19 @@
 """Gap of hand-made features against hand-computed values; the whole stage against transformers' own features."""
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from conftest import SENTENCES
 from transformers import AutoTokenizer, CLIPModel
 
 from clipvip import manifest
+from clipvip.column import Column
 from clipvip.config import GapSettings
 from clipvip.domain_gap import draw, gap, language_statistics, make, read_texts
 from clipvip.run import Run
@@ -50,13 +53,18 @@ def test_gap_is_near_zero_for_two_samples_of_one_source_and_one_for_two_sources(
 
 
 def test_samples_are_seeded_differ_by_repeat_and_take_all_of_a_small_source() -> None:
-    texts = [str(number) for number in range(50)]
+    said = [str(number) for number in range(50)]
+    texts = Column(lambda: iter([pa.array(said[:13]), pa.array(said[13:13]), pa.array(said[13:])]))
     settings = GapSettings(sentences=20, repeats=3)
     drawn = draw(texts, settings, "source:a")
     assert drawn == draw(texts, settings, "source:a")
     assert [len(set(sample)) for sample in drawn] == [20, 20, 20]
     assert drawn[0] != drawn[1]
-    assert sorted(draw(texts, GapSettings(sentences=80, repeats=1), "source:a")[0]) == sorted(texts)
+    seed = [2, zlib.crc32(b"source:a")]
+    assert drawn[2] == [said[row] for row in np.random.default_rng(seed).permutation(50)[:20]]
+    assert sorted(draw(texts, GapSettings(sentences=80, repeats=1), "source:a")[0]) == sorted(said)
+    with pytest.raises(IndexError, match="rows 4 to 50 of 50 texts"):
+        texts.take(np.array([50, 4]))
 
 
 def test_language_statistics_by_hand() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
     ["settings", "source", "expect", "provenance"],
+    ["rules"],
     ["config"],
-    ["attention", "objective", "ranks", "statistics", "video", "schedule", "distributed"],
+    ["attention", "objective", "ranks", "statistics", "headers", "schedule", "distributed"],
+    ["video", "checksums"],
     ["run"],
     ["cells"],
     ["studies"],
@@ -15,7 +17,10 @@ ROWS = [
     ["jobs"],
     ["overview", "search"],
     ["sweep"],
-    ["manifest", "vocabulary"],
+    ["ids", "column", "members", "vocabulary"],
+    ["sentences", "subsets", "imported"],
+    ["manifest"],
+    ["places", "quarantine"],
     ["layers"],
     ["vision", "text"],
     ["model"],

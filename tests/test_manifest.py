@@ -102,3 +102,52 @@ def test_the_stop_names_counts_clips_and_the_setting() -> None:
     manifest.stop_if_too_many(["a"], 20, allowed=0.05, where="here")
     with pytest.raises(ValueError, match=r"here: 2 of 20 clips \(10.0%\).*5.0% are allowed: a, b; .*`max_bad`"):
         manifest.stop_if_too_many(["a", "b"], 20, allowed=0.05, where="here")
+
+
+def _many(count: int) -> pd.DataFrame:
+    """Rows of which those of a clip do not stand together."""
+    owners = [(7 * row) % (count // 2) for row in range(count)]
+    rows = pd.DataFrame({"clip_id": [f"clip{n}" for n in owners], "path": [f"v/{n}.mp4" for n in owners]})
+    rows = rows.assign(
+        start=[n / 2 if n % 2 else None for n in owners], end=None, text=[f"said {n}" for n in range(count)]
+    )
+    return rows.assign(source="subtitle", split=["train" if n % 3 else "val" for n in owners])
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 100])
+def test_parts_make_the_table_that_the_whole_makes(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "PART", 16)
+    rows, parts = _many(60), _cell(tmp_path, "parts")
+    with manifest.Writer(parts, root=tmp_path, format="hdvila") as out:
+        for start in range(0, len(rows), size):
+            out.add(rows.iloc[start : start + size])
+    manifest.write(rows, whole := _cell(tmp_path, "whole"), root=tmp_path, format="hdvila")
+    pd.testing.assert_frame_equal(manifest.read(parts), manifest.read(whole))
+    pd.testing.assert_frame_equal(manifest.read(parts)[["clip_id", "text"]], rows[["clip_id", "text"]])
+    for split in (None, "train", "val", "test"):
+        expected = manifest.read(whole, split=split)
+        assert list(manifest.clip_ids(parts, split=split)) == list(dict.fromkeys(expected["clip_id"]))
+        scanned = list(manifest.scan(parts, ["text", "start"], split=split))
+        assert [text for batch in scanned for text in batch["text"].to_pylist()] == expected["text"].tolist()
+        assert all(len(batch) <= 16 for batch in scanned)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text": ["one", "", "three"]}, "manifest row 4 has no text"),
+        ({"path": ["v/c.mp4", "v/a.mp4", "v/c.mp4"]}, "rows of clip 'b' differ in path"),
+    ],
+)
+def test_a_broken_part_leaves_no_manifest(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    def write() -> None:
+        with manifest.Writer(folder, root=tmp_path, format="msrvtt") as out:
+            out.add(_rows())
+            out.add(_rows(**changes))
+
+    folder = _cell(tmp_path, "k")
+    with pytest.raises(ValueError, match=message):
+        write()
+    with pytest.raises(ValueError, match="a manifest without rows"), manifest.Writer(folder, root=tmp_path, format="x"):
+        pass
+    assert list(folder.iterdir()) == []

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from video_files import indices_of, ramp, write_video
 
+from clipvip.headers import VideoError, check_header
 from clipvip.video import (
-    VideoError,
-    check_header,
     count_frames,
     middle,
     read_all,

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from clipvip import manifest
 from clipvip.config import CorpusSettings, Format
-from clipvip.corpora import activitynet, cc12m, coco, didemo, hdvila, lsmdc, msrvtt, webvid
+from clipvip.corpora import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webdataset, webvid
 from clipvip.corpora.annotation import Clip, Media, clean
+from clipvip.headers import VideoError, check_header
 from clipvip.run import Run
-from clipvip.video import VideoError, check_header
 
 Reader = Callable[[Path, CorpusSettings], Iterator[Clip]]
 
@@ -30,6 +30,7 @@ READERS: dict[Format, tuple[Reader, str]] = {
     "didemo": (didemo.read, didemo.SOURCE),
     "lsmdc": (lsmdc.read, lsmdc.SOURCE),
     "activitynet": (activitynet.read, activitynet.SOURCE),
+    "folder": (folder.read, folder.SOURCE),
 }
 PROTOCOLS = ("msrvtt", "webvid")  # the formats with a choice of protocol
 NAMED = 50  # names of a kind in the receipt
@@ -41,6 +42,8 @@ def make(settings: CorpusSettings, inputs: dict[str, Path], out: Path, run: Run)
     Raises ValueError for annotations that cannot be understood, a clip in two splits, a path that leaves the root, or
     more missing and unreadable clips than `max_bad`.
     """
+    if settings.format == "webdataset":
+        return webdataset.make(settings, out)
     root = inputs["world"] if settings.root is None else Path(settings.root).expanduser()
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; check `root`")

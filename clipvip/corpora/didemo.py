@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config import CorpusSettings
+from clipvip.corpora import authors
 from clipvip.corpora.annotation import (
     ENDINGS,
     Clip,
@@ -34,6 +35,9 @@ Moment = tuple[int, int]
 
 def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     """One clip a recording, with its paragraph; without a list all annotated recordings count."""
+    if settings.annotations:
+        yield from authors.read(root, settings, lambda stem: _media(stem, [stem]), paragraphs=True)
+        return
     for split in SPLITS:
         path, listed = find(root, f"{split}_data.json"), find_any(root, f"{split}_list.txt")
         names: defaultdict[str, dict[str, None]] = defaultdict(dict)  # stem -> its full names, in order

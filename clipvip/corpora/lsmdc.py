@@ -4,10 +4,12 @@ Test is the 1000-clip file of the retrieval challenge. Clips are cut files alrea
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from clipvip.config import CorpusSettings
-from clipvip.corpora.annotation import Clip, Split, find, lines, places
+from clipvip.corpora import authors
+from clipvip.corpora.annotation import Clip, Media, Split, find, lines, places
 
 SOURCE = "caption"
 FOLDERS = ("videos", "", "clips")
@@ -20,6 +22,10 @@ FILES: dict[Split, tuple[str, ...]] = {
 
 def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     """The rows of the three files; ValueError names a row with too few columns. Repeated ids come repeatedly."""
+    if settings.annotations:
+        for clip in authors.read(root, settings, media):
+            yield replace(clip, clip_id=_bare(clip.clip_id))
+        return
     for split, names in FILES.items():
         path = find(root, *names)
         for number, line in lines(path, errors="replace"):
@@ -27,7 +33,16 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
             if len(columns) < 5:
                 raise ValueError(f"{path}: line {number}: {len(columns)} columns, not 6 (tab-separated)")
             clip_id = columns[0].strip()
-            movie = clip_id.rsplit("_", 1)[0]
-            # the id holds dots, so the ending is added as text
-            files = (f"{movie}/{clip_id}.avi", f"{movie}/{clip_id}.mp4", f"{clip_id}.avi", f"{clip_id}.mp4")
-            yield Clip(clip_id, split, (" ".join(columns[5:]),), places(FOLDERS, files))
+            yield Clip(clip_id, split, (" ".join(columns[5:]),), media(clip_id))
+
+
+def media(clip_id: str) -> tuple[Media, ...]:
+    """Where a clip may lie; its id may name the movie's folder."""
+    bare = _bare(clip_id)
+    movie = bare.rsplit("_", 1)[0]
+    # the id holds dots, so the ending is added as text
+    return places(FOLDERS, (f"{movie}/{bare}.avi", f"{movie}/{bare}.mp4", f"{bare}.avi", f"{bare}.mp4"))
+
+
+def _bare(clip_id: str) -> str:
+    return clip_id.rsplit("/", 1)[-1]

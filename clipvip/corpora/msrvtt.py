@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config import CorpusSettings
-from clipvip.corpora.annotation import Clip, Split, csv_rows, field, find, find_any, json_file, places
+from clipvip.corpora import authors
+from clipvip.corpora.annotation import Clip, Media, Split, csv_rows, field, find, find_any, json_file, places
 
 SOURCE = "caption"
 PROTOCOLS = ("9k", "7k", "full")
@@ -23,6 +24,9 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     protocol = settings.protocol or PROTOCOLS[0]
     if protocol not in PROTOCOLS:
         raise ValueError(f"msrvtt: protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
+    if settings.annotations:
+        yield from authors.read(root, settings, media, single=protocol != "full")
+        return
     videos, captions = _data(root)
     if protocol == "full":
         for video_id, split in videos.items():
@@ -37,7 +41,12 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
 
 
 def _clip(video_id: str, split: Split, texts: list[str]) -> Clip:
-    return Clip(video_id, split, tuple(texts), places(FOLDERS, (f"{video_id}.mp4", f"{video_id}.webm")))
+    return Clip(video_id, split, tuple(texts), media(video_id))
+
+
+def media(video_id: str) -> tuple[Media, ...]:
+    """Where a video may lie."""
+    return places(FOLDERS, (f"{video_id}.mp4", f"{video_id}.webm"))
 
 
 def _data(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:

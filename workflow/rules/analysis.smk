@@ -10,6 +10,11 @@ rule store:
         f"{ROOT}/logs/store.log",
     conda:
         "../../environment.yml"
+    threads: ASKS["store"].threads
+    resources:
+        mem_mb=ASKS["store"].memory_mb,
+        runtime=ASKS["store"].minutes,
+        gpu=ASKS["store"].gpus,
     params:
         uri=URI,
         artifacts=f"{JOBS.root.absolute()}/mlartifacts",
@@ -28,6 +33,11 @@ rule table:
         f"{ROOT}/logs/table/{{study}}-{{job}}.log",
     conda:
         "../../environment.yml"
+    threads: ASKS["table"].threads
+    resources:
+        mem_mb=ASKS["table"].memory_mb,
+        runtime=ASKS["table"].minutes,
+        gpu=ASKS["table"].gpus,
     shell:
         "clipvip table {input.plan} 2>&1 | tee {log}"
 
@@ -46,6 +56,11 @@ rule notebook:
         study=one_of(study for study in STUDIES if has_notebook(study)),
     conda:
         "../../environment.yml"
+    threads: ASKS["notebook"].threads
+    resources:
+        mem_mb=ASKS["notebook"].memory_mb,
+        runtime=ASKS["notebook"].minutes,
+        gpu=ASKS["notebook"].gpus,
     params:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
     notebook:
@@ -66,6 +81,11 @@ rule general_notebook:
         study=one_of(study for study in STUDIES if not has_notebook(study)),
     conda:
         "../../environment.yml"
+    threads: ASKS["general_notebook"].threads
+    resources:
+        mem_mb=ASKS["general_notebook"].memory_mb,
+        runtime=ASKS["general_notebook"].minutes,
+        gpu=ASKS["general_notebook"].gpus,
     params:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
     notebook:
@@ -85,6 +105,11 @@ rule track:
         f"{ROOT}/logs/track/{{study}}.log",
     conda:
         "../../environment.yml"
+    threads: ASKS["track"].threads
+    resources:
+        mem_mb=ASKS["track"].memory_mb,
+        runtime=ASKS["track"].minutes,
+        gpu=ASKS["track"].gpus,
     params:
         uri=URI,
     shell:
@@ -102,6 +127,11 @@ rule report:
         f"{ROOT}/logs/report.log",
     conda:
         "../../environment.yml"
+    threads: ASKS["report"].threads
+    resources:
+        mem_mb=ASKS["report"].memory_mb,
+        runtime=ASKS["report"].minutes,
+        gpu=ASKS["report"].gpus,
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],
     shell:

@@ -10,11 +10,11 @@ rule captioner:
     priority: 90  # captions wait for it
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["captioner"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["captioner"].memory_mb,
+        runtime=ASKS["captioner"].minutes,
+        gpu=ASKS["captioner"].gpus,
     params:
         specs=specs,
         how=HOW,
@@ -32,11 +32,11 @@ rule caption_shard:
         f"{ROOT}/logs/caption_shard/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["caption_shard"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["caption_shard"].memory_mb,
+        runtime=ASKS["caption_shard"].minutes,
+        gpu=ASKS["caption_shard"].gpus,
     params:
         specs=specs,
         shard=lambda wildcards: JOBS.by_id[wildcards.job].shard,
@@ -56,11 +56,11 @@ rule captions:
         f"{ROOT}/logs/captions/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["captions"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["captions"].memory_mb,
+        runtime=ASKS["captions"].minutes,
+        gpu=ASKS["captions"].gpus,
     params:
         specs=specs,
         how=HOW,

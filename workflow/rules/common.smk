@@ -6,6 +6,7 @@ from clipvip.jobs import Jobs
 from clipvip.grid import Grid
 from clipvip.search import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.overview import missing_folders, summary, times
+from clipvip.rules import all_ask
 from snakemake.exceptions import WorkflowError
 
 
@@ -18,6 +19,7 @@ def read_grid():
 
 JOBS = read_grid()
 RUN = JOBS.grid.experiment.run
+ASKS = all_ask(RUN)  # resources of each rule
 ROOT = str(JOBS.root)
 HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
 URI = JOBS.grid.experiment.tracking or f"sqlite:///{JOBS.root.absolute()}/mlflow.db"

@@ -9,10 +9,11 @@ rule prepare:
         f"{ROOT}/logs/prepare/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: ASKS["prepare"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
+        mem_mb=ASKS["prepare"].memory_mb,
+        runtime=ASKS["prepare"].minutes,
+        gpu=ASKS["prepare"].gpus,
     params:
         specs=specs,
     shell:
@@ -29,10 +30,11 @@ rule world:
         f"{ROOT}/logs/world/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: ASKS["world"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
+        mem_mb=ASKS["world"].memory_mb,
+        runtime=ASKS["world"].minutes,
+        gpu=ASKS["world"].gpus,
     params:
         specs=specs,
     shell:
@@ -49,10 +51,11 @@ rule corpus:
         f"{ROOT}/logs/corpus/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: ASKS["corpus"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
+        mem_mb=ASKS["corpus"].memory_mb,
+        runtime=ASKS["corpus"].minutes,
+        gpu=ASKS["corpus"].gpus,
     params:
         specs=specs,
     shell:
@@ -69,10 +72,11 @@ rule frames:
         f"{ROOT}/logs/frames/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: ASKS["frames"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
+        mem_mb=ASKS["frames"].memory_mb,
+        runtime=ASKS["frames"].minutes,
+        gpu=ASKS["frames"].gpus,
     params:
         specs=specs,
     shell:

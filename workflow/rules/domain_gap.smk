@@ -9,10 +9,11 @@ rule gap:
         f"{ROOT}/logs/gap/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: ASKS["gap"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
+        mem_mb=ASKS["gap"].memory_mb,
+        runtime=ASKS["gap"].minutes,
+        gpu=ASKS["gap"].gpus,
     params:
         specs=specs,
     shell:

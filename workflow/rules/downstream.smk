@@ -9,11 +9,11 @@ rule variant:
         f"{ROOT}/logs/variant/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["variant"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["variant"].memory_mb,
+        runtime=ASKS["variant"].minutes,
+        gpu=ASKS["variant"].gpus,
     params:
         specs=specs,
         how=HOW,
@@ -31,11 +31,11 @@ rule finetune:
         f"{ROOT}/logs/finetune/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["finetune"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["finetune"].memory_mb,
+        runtime=ASKS["finetune"].minutes,
+        gpu=ASKS["finetune"].gpus,
     params:
         specs=specs,
         how=HOW,
@@ -53,11 +53,11 @@ rule evaluate:
         f"{ROOT}/logs/evaluate/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["evaluate"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["evaluate"].memory_mb,
+        runtime=ASKS["evaluate"].minutes,
+        gpu=ASKS["evaluate"].gpus,
     params:
         specs=specs,
         how=HOW,

@@ -10,11 +10,11 @@ rule clip:
     priority: 100  # everything waits for it
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["clip"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["clip"].memory_mb,
+        runtime=ASKS["clip"].minutes,
+        gpu=ASKS["clip"].gpus,
     params:
         specs=specs,
         how=HOW,
@@ -32,11 +32,11 @@ rule pretrain:
         f"{ROOT}/logs/pretrain/{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["pretrain"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=RUN.minutes,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["pretrain"].memory_mb,
+        runtime=ASKS["pretrain"].minutes,
+        gpu=ASKS["pretrain"].gpus,
     params:
         specs=specs,
         how=HOW,

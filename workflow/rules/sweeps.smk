@@ -14,6 +14,11 @@ rule sweep_study:
         f"{ROOT}/logs/sweep/{{sweep}}-{{job}}.log",
     conda:
         "../../environment.yml"
+    threads: ASKS["sweep_study"].threads
+    resources:
+        mem_mb=ASKS["sweep_study"].memory_mb,
+        runtime=ASKS["sweep_study"].minutes,
+        gpu=ASKS["sweep_study"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
     shell:
@@ -30,11 +35,12 @@ rule sweep_worker:
         f"{ROOT}/logs/sweep/{{sweep}}-{{job}}-{{worker}}.log",
     conda:
         "../../environment.yml"
-    threads: RUN.threads
+    threads: ASKS["sweep_worker"].threads
     resources:
-        mem_mb=RUN.memory_mb,
-        runtime=lambda wildcards: RUN.minutes * sweep_plan(wildcards).trials,
-        gpu=RUN.gpus,
+        mem_mb=ASKS["sweep_worker"].memory_mb,
+        runtime=lambda wildcards: ASKS["sweep_worker"].minutes
+        * sweep_plan(wildcards).trials,
+        gpu=ASKS["sweep_worker"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
         how=HOW,
@@ -53,6 +59,11 @@ rule sweep_best:
         f"{ROOT}/logs/sweep/{{sweep}}-{{job}}-best.log",
     conda:
         "../../environment.yml"
+    threads: ASKS["sweep_best"].threads
+    resources:
+        mem_mb=ASKS["sweep_best"].memory_mb,
+        runtime=ASKS["sweep_best"].minutes,
+        gpu=ASKS["sweep_best"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
         uri=URI,

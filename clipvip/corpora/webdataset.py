@@ -1,0 +1,167 @@
+"""WebDataset tar shards: the members of a sample share a key and follow each other; one is the clip, one says its text.
+
+Each shard is read once, header by header, to write down where every clip lies. The text is the member `.txt`, or the
+value of "caption" or "text" in the member `.json`, which may name the "clip_id" too: a key holds no dot, many ids do.
+"""
+
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+import pandas as pd
+from tqdm import tqdm
+
+from clipvip import manifest, members
+from clipvip.config import CorpusSettings
+from clipvip.corpora.annotation import ENDINGS, clean
+from clipvip.headers import IMAGE_ENDINGS, VideoError, check_header
+
+SOURCE = "caption"
+NAMED = 50  # names of a kind in the receipt
+HEAD = 64  # bytes of a clip that its header needs
+LONGEST = 1 << 20  # bytes of a text
+
+
+@dataclass
+class Sample:
+    """One key of a shard."""
+
+    key: str
+    clip: tarfile.TarInfo | None = None
+    head: bytes = b""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Account:
+    """What the receipt says."""
+
+    clips: int = 0
+    texts: int = 0
+    empty: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unreadable: list[dict[str, str]] = field(default_factory=list)
+
+
+def make(settings: CorpusSettings, out: Path) -> dict[str, Any]:
+    """The shards at `settings.root` as `out/manifest.parquet`, a shard at a time. ValueError for more bad clips than
+    `max_bad`, a clip that lies in two places, or no clip at all.
+    """
+    root, account = str(settings.root), Account()
+    if not members.is_url(root):
+        root = str(Path(root).expanduser().resolve())
+    with manifest.Writer(out, root=root, format=settings.format, max_bad=settings.max_bad) as table:
+        for shard in tqdm(members.shards(root), desc="corpus", unit="shard", disable=None):
+            rows = list(_rows(root, shard, account))
+            if rows:
+                table.add(pd.DataFrame(rows))
+    bad = [*account.missing, *(entry["clip_id"] for entry in account.unreadable)]
+    total = account.clips + len(account.empty) + len(bad)
+    manifest.stop_if_too_many(bad, total, allowed=settings.max_bad, where=root)
+    return {
+        "clips": account.clips,
+        "texts": account.texts,
+        "splits": {"train": {"clips": account.clips, "texts": account.texts}},
+        "found": account.clips + len(account.empty),
+        "missing": account.missing[:NAMED],
+        "num_missing": len(account.missing),
+        "unreadable": account.unreadable[:NAMED],
+        "num_unreadable": len(account.unreadable),
+        "empty_texts": len(account.empty),
+        "empty_text_ids": account.empty[:NAMED],
+    }
+
+
+def _rows(root: str, shard: str, account: Account) -> Iterator[dict[str, Any]]:
+    """Rows of the sound samples; the others are noted in the account."""
+    files, place = fsspec.core.url_to_fs(root)
+    url = f"{place.rstrip('/')}/{shard}"
+    size = int(files.size(url))
+    with files.open(url, "rb") as file:
+        for sample in _samples(file, shard, account):
+            clip_id = str(sample.notes.get("clip_id") or sample.key)
+            if sample.clip is None:
+                account.missing.append(clip_id)
+                continue
+            reason = _fault(sample.clip, sample.head, size)
+            if reason is not None:
+                account.unreadable.append({"clip_id": clip_id, "reason": reason})
+                continue
+            texts = [text for text in _texts(sample.notes) if text]
+            if not texts:
+                account.empty.append(clip_id)
+                continue
+            account.clips, account.texts = account.clips + 1, account.texts + len(texts)
+            where = {"path": f"{shard}/{sample.clip.name}", "offset": sample.clip.offset_data, "size": sample.clip.size}
+            same = {"clip_id": clip_id, **where, "start": None, "end": None, "source": SOURCE, "split": "train"}
+            yield from ({**same, "text": text} for text in texts)
+
+
+def _samples(file: Any, shard: str, account: Account) -> Iterator[Sample]:
+    """The samples of a shard; one that is torn in the middle ends early, and is named."""
+    sample: Sample | None = None
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                if not member.isreg() or PurePosixPath(member.name).name.startswith("."):
+                    continue
+                key, ending = _key(member.name)
+                if sample is None or key != sample.key:
+                    if sample is not None:
+                        yield sample
+                    sample = Sample(key)
+                _take(tar, member, ending, sample, shard)
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header of the shard
+    except (tarfile.TarError, EOFError) as error:
+        account.unreadable.append({"clip_id": shard, "reason": f"torn tar: {error}"})
+    if sample is not None:
+        yield sample
+
+
+def _key(name: str) -> tuple[str, str]:
+    """(folder and name up to its first dot, the last ending with its dot)."""
+    path = PurePosixPath(name)
+    return str(path.with_name(path.name.split(".", 1)[0])), path.suffix.lower()
+
+
+def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, ending: str, sample: Sample, shard: str) -> None:
+    if ending in ENDINGS or ending in IMAGE_ENDINGS:
+        if sample.clip is not None:
+            raise ValueError(f"{shard}: sample {sample.key!r} holds two clips: {sample.clip.name}, {member.name}")
+        sample.clip, sample.head = member, _bytes(tar, member, HEAD)
+    elif ending in (".txt", ".json") and member.size <= LONGEST:
+        try:
+            said = _bytes(tar, member, LONGEST).decode("utf-8-sig")
+            sample.notes |= {"text": said} if ending == ".txt" else json.loads(said)
+        except (UnicodeDecodeError, json.JSONDecodeError, TypeError, ValueError) as error:
+            raise ValueError(f"{shard}: {member.name}: {error}") from None
+
+
+def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
+    content = tar.extractfile(member)
+    return b"" if content is None else content.read(min(most, member.size))
+
+
+def _texts(notes: dict[str, Any]) -> list[str]:
+    said = notes.get("text") or notes.get("caption") or ""
+    return [clean(str(text)) for text in (said if isinstance(said, list) else [said]) if text is not None]
+
+
+def _fault(clip: tarfile.TarInfo, head: bytes, shard_size: int) -> str | None:
+    """Why the clip cannot be read, from its header: it is laid into an empty file of the clip's size."""
+    if clip.offset_data + clip.size > shard_size:
+        return "cut short by the end of its shard"
+    with tempfile.NamedTemporaryFile(suffix=PurePosixPath(clip.name).suffix) as file:
+        file.write(head)
+        file.truncate(clip.size)
+        file.flush()
+        try:
+            check_header(file.name)
+        except VideoError as error:
+            return error.reason
+    return None
