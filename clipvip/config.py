@@ -267,6 +267,7 @@ class EvaluateCell(Settings):
     num_frames: int
     max_tokens: int
     seed: int = 0  # of new proxies, where a plain CLIP is given some
+    bank: int = Field(2000, ge=1)  # training clips, and as many texts, that tell QB-Norm which items are hubs
 
 
 class RoleSettings(Settings):

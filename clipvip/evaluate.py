@@ -2,7 +2,8 @@
 
 Text-to-video: every text of the split ranks all its videos. Video-to-text: every video ranks all texts,
 its best text counts. Dual softmax (DSL) sees all test queries at once: its figures stand under names of
-their own and are never the headline. Where the world is generated, two more figures are known: `order`
+their own and are never the headline, and so do those of QB-Norm, whose bank are training queries. Where the world
+is generated, two more figures are known: `order`
 (own text against the text of the same clip run backwards) and the ceiling of a perfect reader.
 """
 
@@ -15,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clipvip.batches import open_clips
+from clipvip.batches import Clips, open_clips
 from clipvip.config import EvaluateCell
 from clipvip.embed import embed_texts, load_model, load_tokenizer
 from clipvip.model import ClipVip
@@ -25,6 +26,7 @@ from clipvip.ranks import (
     match_ranks,
     mean_rank,
     median_rank,
+    qb_norm,
     recall,
     similarities,
     similarity_ranks,
@@ -52,6 +54,22 @@ def transductive(
     }
 
 
+def against_hubs(
+    videos: Float[Tensor, "clips dim"],
+    texts: Float[Tensor, "texts dim"],
+    split: Split,
+    bank: tuple[Float[Tensor, "bank_clips dim"], Float[Tensor, "bank_texts dim"]],
+) -> dict[str, Ranks]:
+    """The same with QB-Norm: texts of the training split, or its videos, say which items are hubs."""
+    bank_videos, bank_texts = bank
+    to_videos = qb_norm(similarities(texts, videos), similarities(bank_texts, videos))
+    to_texts = qb_norm(similarities(videos, texts), similarities(bank_videos, texts))
+    return {
+        "t2v_qb": similarity_ranks(to_videos, split.owner),
+        "v2t_qb": similarity_ranks(to_texts, split.owned()),
+    }
+
+
 def figures(ranks: dict[str, Ranks]) -> dict[str, float]:
     """Recalls in percent, median and mean rank, by direction."""
     found: dict[str, float] = {}
@@ -69,6 +87,8 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     split, videos = embed_split(model, clips, open_split(inputs["corpus"], clips, "test"), settings.num_frames)
     texts = embed_texts(model, tokenizer, split.texts, settings.max_tokens)
     ranks = both_ways(videos, texts, split) | transductive(videos, texts, split)
+    bank = _bank(model, tokenizer, settings, inputs["corpus"], clips)
+    ranks |= against_hubs(videos, texts, split, bank)
     metrics = figures(ranks)
     truth = _truth(inputs.get("world"), split)
     tables = [_rows(direction, each, split, truth) for direction, each in ranks.items()]
@@ -81,6 +101,20 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (out / "retrieved.json").write_text(json.dumps(_retrieved(videos, texts, split, ranks["t2v"]), indent=1) + "\n")
     return {"clips": len(split.clip_ids), "texts": len(split.texts), "metrics": metrics, **clips.account()}
+
+
+def _bank(model: ClipVip, tokenizer: Any, settings: EvaluateCell, corpus: Path, clips: Clips) -> tuple[Tensor, Tensor]:
+    """Videos and texts of a part of the training split, the same for every model."""
+    split = open_split(corpus, clips, "train")
+    ids = [split.clip_ids[i] for i in spread(len(split.clip_ids), settings.bank)]
+    _, videos = embed_split(model, clips, Split(ids, [], torch.tensor([], dtype=torch.long)), settings.num_frames)
+    texts = [split.texts[i] for i in spread(len(split.texts), settings.bank)]
+    return videos, embed_texts(model, tokenizer, texts, settings.max_tokens)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of `count` places, evenly from the first to the last."""
+    return torch.linspace(0, count - 1, min(count, most)).long().tolist()
 
 
 def _truth(world: Path | None, split: Split) -> pd.DataFrame | None:
@@ -138,7 +172,7 @@ def _ceiling(truth: pd.DataFrame, split: Split) -> dict[str, float]:
 def _retrieved(videos: Tensor, texts: Tensor, split: Split, ranks: Ranks) -> list[dict[str, Any]]:
     """What was retrieved for a few queries, spread evenly over the split (not chosen by their rank)."""
     found = []
-    for query in torch.linspace(0, len(split.texts) - 1, min(SHOWN, len(split.texts))).long().tolist():
+    for query in spread(len(split.texts), SHOWN):
         scores, top = (texts[query] @ videos.T).topk(min(TOP, len(videos)))
         owner = int(split.owner[query])
         hits = [

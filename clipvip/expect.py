@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-DIRECTIONS = ("t2v", "v2t", "t2v_dsl", "v2t_dsl")
+DIRECTIONS = ("t2v", "v2t", "t2v_dsl", "v2t_dsl", "t2v_qb", "v2t_qb")
 SCORES = ("R@1", "R@5", "R@10", "MdR", "MnR")
 LINE = re.compile(r"\s*(?P<left>\S.*?)\s+(?P<sign>[<>])\s+(?P<right>\S.*?)\s+on\s+(?P<metric>\S+)\s*")
 

@@ -29,8 +29,9 @@ STYLE: Any = {
 }
 WIDTH = 7.2  # inches, a double column
 NOTE = "square and dashed line: the baseline;{}bar: 95 % interval; tick: one seed"
-DIRECTIONS = {"t2v": "text to video", "v2t": "video to text", "t2v_dsl": "text to video, transductive"}
-DIRECTIONS["v2t_dsl"] = "video to text, transductive"
+DIRECTIONS = {"t2v": "text to video", "v2t": "video to text"}
+for _name, _words in list(DIRECTIONS.items()):
+    DIRECTIONS |= {f"{_name}_dsl": f"{_words}, transductive", f"{_name}_qb": f"{_words}, transductive (QB-Norm)"}
 
 
 def label(metric: str) -> str:

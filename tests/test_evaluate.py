@@ -1,6 +1,7 @@
 """Evaluation: figures against a slow loop, the order metric and the ceiling by hand."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_recalls_are_those_of_a_loop_over_all_pairs(
 
 def test_ranks_are_kept_with_their_clusters(made: Path, corpus_inputs: dict[str, Path]) -> None:
     ranks = pd.read_parquet(made / "ranks.parquet")
-    assert set(ranks["direction"]) == {"t2v", "v2t", "t2v_dsl", "v2t_dsl", "order"}
+    assert set(ranks["direction"]) == {"t2v", "v2t", "t2v_dsl", "v2t_dsl", "t2v_qb", "v2t_qb", "order"}
     truth = pd.read_parquet(corpus_inputs["world"] / "truth.parquet").set_index("clip_id")
     own = ranks[ranks["direction"] == "t2v"]
     assert list(own["cluster"]) == list(truth.loc[own["clip_id"], "cluster"])
@@ -81,6 +82,36 @@ def test_several_texts_a_clip_the_best_one_counts() -> None:
     assert ranks["t2v"].rank.tolist() == [1.0, 2.5, 1.0, 2.0]  # x: a and b tie behind c
     assert ranks["v2t"].rank.tolist() == [1.0, 1.0, 2.0]
     assert figures(ranks)["v2t/R@1"] == pytest.approx(200 / 3)
+
+
+def test_hubs_are_held_down_in_either_direction_by_its_own_bank(
+    made: Path, corpus_inputs: dict[str, Path], tiny_clip_folder: Path
+) -> None:
+    """Against a loop over single scores, with the bank from the training split alone."""
+    model, clips = ClipVip.from_pretrained(tiny_clip_folder, MODEL, seed=0).eval(), open_clips(corpus_inputs, FRAMES)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_clip_folder)
+    found = {}
+    for name in ("train", "test"):
+        split = open_split(corpus_inputs["corpus"], clips, name)
+        texts = embed_texts(model, tokenizer, split.texts, 77)
+        found[name] = (embed_clips(model, clips, split.clip_ids, 4).double(), texts.double(), split.owner.tolist())
+    videos, texts, owner = found["test"]
+    metrics = json.loads((made / "metrics.json").read_text())
+    for direction, queries, items, bank in (
+        ("t2v_qb", texts, videos, found["train"][1]),
+        ("v2t_qb", videos, texts, found["train"][0]),
+    ):
+        weight = [sum(math.exp(20 * float(each @ item)) for each in bank) for item in items]
+        hubs = {int((items @ each).argmax()) for each in bank}
+        ranks = []
+        for number, query in enumerate(queries):
+            scores = [float(query @ item) for item in items]
+            held = int(np.argmax(scores)) in hubs
+            scores = [math.exp(20 * s) / (w if held else 1) for s, w in zip(scores, weight, strict=True)]
+            right = [owner[number]] if direction == "t2v_qb" else [i for i, clip in enumerate(owner) if clip == number]
+            best = max(scores[i] for i in right)
+            ranks.append(1 + sum(score > best * (1 + 1e-6) for score in scores))
+        assert metrics[f"{direction}/MnR"] == pytest.approx(np.mean(ranks), abs=0.05)
 
 
 def test_a_collapsed_model_scores_chance() -> None:
