@@ -39,6 +39,21 @@ def _cells(arguments: argparse.Namespace) -> None:
     print(listing(Jobs(load(arguments.experiment)), arguments.study))
 
 
+def _clean(arguments: argparse.Namespace) -> None:
+    from clipvip import clean
+    from clipvip.grid import load
+    from clipvip.jobs import Jobs
+
+    jobs = [Jobs(load([path])) for path in arguments.experiment]
+    found = clean.unasked(jobs)
+    print(clean.listing(found, [each.grid.experiment.name for each in jobs]))
+    if arguments.yes:
+        clean.remove(jobs[0].root, list(found))
+        print("removed")
+    elif found:
+        print("--yes removes them; name every experiment that shares these results. Cells of sweeps are unasked too.")
+
+
 def _table(arguments: argparse.Namespace) -> None:
     import json
 
@@ -140,6 +155,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("experiment", type=Path, nargs="*", default=[Path("experiments/mini.yaml")], help="YAML files")
     one.add_argument("--study", help="only this study")
     one.set_defaults(do=_cells)
+
+    one = commands.add_parser("clean", help="list (with --yes remove) cells that no study of the experiments asks for")
+    one.add_argument("experiment", type=Path, nargs="+", help="YAML files of all experiments that share the results")
+    one.add_argument("--yes", action="store_true", help="remove them")
+    one.set_defaults(do=_clean)
 
     one = commands.add_parser("table", help="a study's table, tests and verdicts from its finished cells")
     one.add_argument("plan", type=Path, help="results/<experiment>/studies/<study>/plan.json")

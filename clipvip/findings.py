@@ -18,7 +18,7 @@ def findings(folder: Path) -> str:
     verdicts = _verdicts(folder)
     found = [f"The paper says: {_sentence(plan['claim'])}" if plan.get("claim") else ""]
     found += [_overall(plan, verdicts), *(_line(row) for _, row in verdicts.iterrows())]
-    found += [_missing(folder), _mixed(folder), _intervals(plan, verdicts), _caution(folder)]
+    found += [*_trends(folder), _missing(folder), _mixed(folder), _intervals(plan, verdicts), _caution(folder)]
     return " ".join(part for part in found if part)
 
 
@@ -68,6 +68,23 @@ def _unit(metric: str) -> tuple[str, int]:
         return "", 3
     end = metric.rsplit("/", 1)[-1]
     return (" points", 1) if end.startswith("R@") or end == "order" else (" ranks", 1)
+
+
+def _trends(folder: Path) -> list[str]:
+    """A sentence a slope whose interval leaves 0 out; one for those that do not."""
+    path = folder / "trends.csv"
+    rows = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    said, unclear = [], []
+    for _, row in rows.iterrows():
+        name = f"{row['metric']} ({row['line']})"
+        if row["low"] <= 0 <= row["high"]:
+            unclear.append(name)
+            continue
+        bounds = f"95 % interval {row['low']:+.1f} to {row['high']:+.1f}"
+        said.append(f"Each doubling of {row['along']} changes {name} by {row['per_doubling']:+.1f} points ({bounds}).")
+    if unclear:
+        said.append(f"No slope that can be told from none along {rows['along'].iloc[0]}: {', '.join(unclear)}.")
+    return said
 
 
 def _missing(folder: Path) -> str:

@@ -182,6 +182,7 @@ class Jobs:
             "baseline": settings.baseline,
             "expect": list(settings.expect),
             "family": settings.family,
+            "trend": settings.trend.model_dump(mode="json") if settings.trend else None,
             "downstream": list(study.downstream),
             "variants": list(settings.variants),
             "rows": rows,

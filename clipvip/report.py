@@ -18,7 +18,8 @@ from clipvip.frames import FrameCache
 from clipvip.receipts import Finished, generated, reach, read_plan, results_root, uses
 
 GALLERY = ("main", "clip_vip", "msrvtt")  # study, variant, downstream set
-OPTIONAL = {"gap.csv": "gap", "published.csv": "published"}  # tables that a study has where its plan says so
+# tables that a study has where its plan says so
+OPTIONAL = {"gap.csv": "gap", "trends.csv": "trend", "published.csv": "published"}
 STRIP = 4  # frames of a film strip
 HEIGHT = 96  # pixels of a film strip
 SMALL_WORLD = (
@@ -60,7 +61,7 @@ def make(folders: list[Path], out: Path) -> None:
 
 def _study(folder: Path) -> dict[str, Any]:
     plan, missing, tables = read_plan(folder), [], []
-    readers = {"verdicts": _verdicts, "summary": _summary, "gap": _gap, "published": _published}
+    readers = {"verdicts": _verdicts, "summary": _summary, "gap": _gap, "trends": _trends, "published": _published}
     for name, read in ((f"{name}.csv", read) for name, read in readers.items()):
         if (folder / name).is_file():
             tables.append(read(folder))
@@ -121,6 +122,19 @@ def _gap(folder: Path) -> dict[str, Any]:
         for _, row in pd.read_csv(folder / "gap.csv").iterrows()
     ]
     return {"caption": "Language domain gap: NMI, 0 (alike) to 1 (apart)", "heads": ["texts", "NMI"], "rows": rows}
+
+
+def _trends(folder: Path) -> dict[str, Any]:
+    rows = [
+        [
+            f"{row['line']}: {row['metric']}",
+            {"text": row["variants"]},
+            {"text": _number(row["per_doubling"], "+"), "interval": _interval(row["low"], row["high"])},
+        ]
+        for _, row in pd.read_csv(folder / "trends.csv").iterrows()
+    ]
+    caption = "Slope of a straight line, points for each doubling"
+    return {"caption": caption, "heads": ["line", "variants", "per doubling"], "rows": rows}
 
 
 def _published(folder: Path) -> dict[str, Any]:

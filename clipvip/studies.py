@@ -6,13 +6,20 @@ experiment's settings; two variants that resolve to the same settings share thei
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from clipvip.cells import Cell
 from clipvip.config import FinetuneSettings, ModelSettings, PretrainSettings
 from clipvip.settings import Settings
+
+
+class TrendSettings(Settings):
+    """Variants that lie along a scale, as lines by name."""
+
+    along: Literal["clips", "proxies"]
+    lines: dict[str, tuple[str, ...]]
 
 
 class StudySettings(Settings):
@@ -26,6 +33,7 @@ class StudySettings(Settings):
     variants: dict[str, dict[str, Any]] = Field(min_length=1)
     expect: tuple[str, ...] = ()
     family: str = ""  # what variants without a prefix (small beside proxies_small) have in common, for figures
+    trend: TrendSettings | None = None  # where the variants are a scale
     gap: bool = False  # with the language domain gap
 
 

@@ -2,9 +2,8 @@
 
 table.csv has a row a variant and seed, summary.csv a row a variant over seeds, tests.csv every variant against
 the baseline, verdicts.csv the paper's claims, curves.csv the validation scores along post-pretraining, gap.csv
-the language domain gap (sections 3.1 to 4), published.csv what papers give, at their scale only.
-A cell that is not finished leaves blanks and a row of status "missing",
-or "failed" with the reason.
+the language domain gap (sections 3.1 to 4), trends.csv slopes along a scale, published.csv what papers give, at
+their scale only. A cell that is not finished leaves blanks and a row of status "missing", or "failed" with the reason.
 """
 
 import json
@@ -19,6 +18,7 @@ from clipvip import published, statistics
 from clipvip.expect import Expectation, Metric, metrics
 from clipvip.outcomes import Evaluation, Study, answers_of, statistic
 from clipvip.statistics import Clusters, Interval, Values
+from clipvip.trends import trends
 
 VAL = ["val/t2v/R@1", "val/t2v/R@5", "val/t2v/R@10"]
 TESTS = ["variant", "baseline", "set", "when", "metric", "value", "baseline_value", "difference", "low", "high", "p"]
@@ -37,6 +37,8 @@ def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
     tables["verdicts"] = pd.DataFrame([verdict(study, each) for each in expectations], columns=VERDICTS)
     if plan.get("gap"):
         tables["gap"] = gap(study)
+    if plan.get("trend"):
+        tables["trends"] = trends(study)
     if plan.get("published"):
         tables["published"] = _published(plan)
     for name, rows in tables.items():
