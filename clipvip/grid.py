@@ -110,9 +110,9 @@ class Grid:
         if settings.baseline is not None and settings.baseline not in settings.variants:
             raise ValueError(f"{where}: baseline {settings.baseline!r} is not one of its variants")
         lines = settings.trend.lines if settings.trend else {}
-        for line, name in ((line, name) for line, names in lines.items() for name in names):
-            if name not in settings.variants:
-                raise ValueError(f"{where}: trend.lines.{line}: {_nearest(name, settings.variants)}")
+        for line, variant in ((line, each) for line, names in lines.items() for each in names):
+            if variant not in settings.variants:
+                raise ValueError(f"{where}: trend.lines.{line}: {_nearest(variant, settings.variants)}")
         for line in settings.expect:
             check_expect(
                 line, list(settings.variants), list(self.experiment.gap_sources), list(downstream), study=where

@@ -61,7 +61,7 @@ def final_metrics(cell: Finished) -> dict[str, float]:
     """Numbers at the end: metrics.json of an evaluation, quality of captions, NMI of a language gap, seconds."""
     found: dict[str, Any] = {name: cell.receipt[name] for name in ("seconds", *LOST) if name in cell.receipt}
     if cell.stage == "frames":
-        found["num_unreadable"] = len(cell.receipt["unreadable"])
+        found["num_unreadable"] = len(cell.receipt.get("unreadable", []))
     for name, prefix in (("metrics.json", ""), ("quality.json", "quality/")):
         path = cell.folder / name
         if path.is_file():

@@ -121,6 +121,7 @@ def test_golden_keys() -> None:
         ({"variants": {"one": {"modle": {}}}}, "unknown key 'modle'; did you mean 'model'"),
         ({"variants": {"one": {"pretrain": {"corpus": "larg"}}}}, "no 'larg' here; did you mean 'large'"),
         ({"baseline": "none"}, "baseline 'none' is not one of its variants"),
+        ({"trend": {"along": "clips", "lines": {"all": ["on"]}}}, "trend.lines.all: no 'on' here; did you mean 'one'"),
         ({"downstream": ["msrvt"]}, "is not a downstream set"),
         ({"expect": ["one > two on msrvtt/t2v/R@5"]}, "unknown variant 'two'"),
         ({"expekt": []}, "unknown key 'expekt'; did you mean 'expect'"),

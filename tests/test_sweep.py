@@ -49,20 +49,26 @@ def plan_file(one: Sweep, path: Path) -> Path:
     return path
 
 
+def watched(read: Any, asked: set[str | None]) -> Any:
+    """A reader of manifests that notes which splits it was asked for."""
+
+    def reader(*words: Any, split: str | None = None, **more: Any) -> Any:
+        asked.add(split)
+        return read(*words, split=split, **more)
+
+    return reader
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) -> tuple[Sweep, Path, set[str | None]]:
     """A finished sweep, its results root, and the splits that were read from then on."""
     root = tmp_path_factory.mktemp("sweep")
-    one, read, asked = make(experiment(root, tiny_clip_folder)), manifest.read, set[str | None]()
+    one, asked = make(experiment(root, tiny_clip_folder)), set[str | None]()
     assert sweep.create(one) == 4
     assert sweep.create(one) == 0
     with pytest.MonkeyPatch.context() as patch:
-
-        def watched(path: Path, *, split: str | None = None) -> pd.DataFrame:
-            asked.add(split)
-            return read(path, split=split)
-
-        patch.setattr(manifest, "read", watched)
+        for name in ("read", "scan", "clip_ids"):
+            patch.setattr(manifest, name, watched(getattr(manifest, name), asked))
         assert sweep.Worker(one).work() == 4
     return one, root, asked
 
