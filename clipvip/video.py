@@ -39,6 +39,11 @@ def count_frames(path: str | Path) -> int:
     return len(_between(path, total, rate, None, None))
 
 
+def rate_of(path: str | Path) -> float:
+    """Frames per second of the file; VideoError if it cannot be opened."""
+    return _open(path)[2]
+
+
 def read_frames(path: str | Path, indices: Sequence[int] | Int[np.ndarray, " frames"]) -> Frames:
     """The frames at `indices` (any order, repeats allowed): [n, height, width, 3]; VideoError if one is not there."""
     wanted, place = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
