@@ -4,11 +4,10 @@ A field either changes a result, and then it is part of a cell's key, or it live
 (how a cell is run: device, workers, shards), which never is.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.rules import Usual
 from clipvip.settings import Model, Settings
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
@@ -268,49 +267,3 @@ class EvaluateCell(Settings):
     max_tokens: int
     seed: int = 0  # of new proxies, where a plain CLIP is given some
     bank: int = Field(2000, ge=1)  # training clips, and as many texts, that tell QB-Norm which items are hubs
-
-
-class RoleSettings(Settings):
-    """What a corpus role of the studies means at this scale."""
-
-    corpus: str
-    clips: int | None = None  # a nested random subset; null takes all
-    subset_seed: int = 0
-
-
-class RunSettings(Usual):
-    """How cells are run; never part of a key."""
-
-    device: str = "cpu"
-    workers: int = 0  # decoding processes of a training job
-    micro_batch: int | None = Field(None, ge=1)  # clips that keep their graph at a time; null: the batch of a process
-    recompute: bool = False  # recompute a layer's activations in the backward pass: less memory, more time
-    shards: int = 1  # captioning jobs that run side by side
-    cache: bool = True  # decode each corpus once into a frame cache
-    pack: bool = True  # evaluations and fine-tunings of one checkpoint share a process
-
-
-class Experiment(Settings):
-    """One experiment file."""
-
-    name: str
-    results: str = "results"
-    studies: str = "experiments/studies.yaml"
-    published: str | None = None  # scale of published figures that may stand beside these ("base_32"); null: none
-    published_in: str = "experiments/published.yaml"
-    seeds: tuple[int, ...] = (0,)
-    corpora: dict[str, CorpusSettings]
-    roles: dict[str, RoleSettings]
-    downstream: tuple[str, ...]  # the corpora that are downstream sets
-    frames: FramesSettings
-    clip: ClipSettings
-    captioner: CaptionerSettings
-    captions: CaptionsSettings = CaptionsSettings()
-    gap: GapSettings = GapSettings()
-    gap_sources: dict[str, str]  # name -> corpus, or "captions of <corpus>"
-    model: ModelSettings = ModelSettings()
-    pretrain: PretrainSettings
-    finetune: FinetuneSettings
-    finetune_sets: dict[str, dict[str, Any]] = Field(default={})  # what differs on one downstream set
-    tracking: str | None = None  # MLflow URI; null: sqlite in the results folder
-    run: RunSettings = RunSettings()

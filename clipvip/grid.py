@@ -10,7 +10,6 @@ from clipvip.config import (
     CaptionerSettings,
     ClipSettings,
     EvaluateCell,
-    Experiment,
     FinetuneCell,
     FinetuneSettings,
     ModelSettings,
@@ -18,6 +17,7 @@ from clipvip.config import (
     PretrainSettings,
 )
 from clipvip.expect import check_expect
+from clipvip.experiment import Experiment
 from clipvip.settings import build, merge, read_yaml
 from clipvip.studies import Row, Study, StudySettings, VariantSettings
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-LEFT_OUT = {"clipvip", "clipvip.settings", "clipvip.config", "clipvip.__main__"}
+LEFT_OUT = {"clipvip", "clipvip.settings", "clipvip.config", "clipvip.experiment", "clipvip.__main__"}
 
 
 @cache

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipvip.config import Experiment, ModelSettings, OptimSettings, PretrainSettings
+from clipvip.config import ModelSettings, OptimSettings, PretrainSettings
+from clipvip.experiment import Experiment
 from clipvip.settings import build, digest, merge, read_yaml
 
 ROOT = Path(__file__).parent.parent

@@ -8,6 +8,7 @@ ROWS = [
     ["settings", "source", "expect", "provenance"],
     ["rules"],
     ["config"],
+    ["experiment"],
     ["attention", "objective", "ranks", "statistics", "headers", "schedule", "distributed"],
     ["video", "checksums"],
     ["run"],

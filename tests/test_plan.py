@@ -13,8 +13,9 @@ import pytest
 import yaml
 from listings import counts, write
 
-from clipvip.config import CorpusSettings, RunSettings
+from clipvip.config import CorpusSettings
 from clipvip.corpora.corpus import READERS
+from clipvip.experiment import RunSettings
 from clipvip.rules import Rule, all_ask, asks
 from clipvip.settings import read_yaml
 
