@@ -54,7 +54,6 @@ class CorpusSettings(Settings):
     holdout_seed: int = 0
     max_bad: float = Field(0.05, ge=0, le=1)  # share of clips missing or unreadable above which reading stops
     checksums: bool = False  # record the sha256 of every file, so that a change is found
-    leave_out: tuple[str, ...] = ()  # corpora whose test clips are no part of this one, by id and by content
 
     @model_validator(mode="after")
     def _one_place(self) -> "CorpusSettings":

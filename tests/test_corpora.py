@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from raw_corpora import IMAGE, VIDEO, put, read, write_msrvtt
 
-from clipvip import manifest
+from clipvip import checksums, manifest
 from clipvip.config import CorpusSettings, WorldSettings
 from clipvip.corpora.corpus import make
+from clipvip.headers import VideoError
 from clipvip.mini import world
 from clipvip.run import Run
 
@@ -132,3 +133,21 @@ def test_every_part_of_the_miniature_world_is_read_in_full(
     assert clips["split"].to_dict() == truth["split"].to_dict()
     if "test" in splits:  # what is evaluated
         assert clips["text"].to_dict() == truth["text"].to_dict()
+
+
+def test_a_file_that_changed_since_its_sum_was_recorded_is_found(tmp_path: Path) -> None:
+    write_msrvtt(tmp_path / "raw")
+    out = tmp_path / "cells" / "corpus" / "sums"
+    out.mkdir(parents=True)
+    settings = CorpusSettings(format="msrvtt", root=str(tmp_path / "raw"), checksums=True, max_bad=1.0)
+    make(settings, {}, out, Run(work=tmp_path))
+    paths = list(dict.fromkeys(manifest.read(out)["path"]))
+    verifier = checksums.Verifier(out, tmp_path / "raw")
+    for path in paths:
+        verifier.check(path)
+    file = tmp_path / "raw" / paths[0]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1  # one bit, which may well decode
+    file.write_bytes(content)
+    with pytest.raises(VideoError, match="changed since its sha256 was recorded"):
+        checksums.Verifier(out, tmp_path / "raw").check(paths[0])

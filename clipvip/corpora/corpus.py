@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from clipvip import manifest
+from clipvip import checksums, manifest
 from clipvip.config import CorpusSettings, Format
 from clipvip.corpora import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webdataset, webvid
 from clipvip.corpora.annotation import Clip, Media, clean
@@ -58,6 +58,10 @@ def make(settings: CorpusSettings, inputs: dict[str, Path], out: Path, run: Run)
     if rows.empty:
         raise ValueError(f"{root}: no clip has both a file and a text")
     rows = _hold_out(rows, settings)
+    if settings.checksums:
+        kept_files = dict.fromkeys(rows["path"])
+        progress = tqdm(kept_files, desc="sha256", unit="file", disable=None)
+        checksums.write({path: checksums.of(root / path) for path in progress}, out)
     manifest.write(rows, out, root=root, format=settings.format, max_bad=settings.max_bad)
     by_split = rows.groupby("split", sort=False)["clip_id"].agg(clips="nunique", texts="size")
     return {
