@@ -159,11 +159,24 @@ def _thinned(inside: range, rate: float, fps: float | None) -> Sequence[int]:
 def _open(path: str | Path) -> tuple[Any, int, float]:
     """decord's reader (None where it fails), frames, frames per second."""
     check_header(path)
+    _refuse_claims(path)
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
         return reader, len(reader), float(reader.get_avg_fps())
     except (decord.DECORDError, RuntimeError):
         return None, *_measure(path)
+
+
+def _refuse_claims(path: str | Path) -> None:
+    """VideoError where a broken header claims more frames than the file has bytes: decord would allocate them all, and
+    end the process."""
+    try:
+        with av.open(str(path)) as container:
+            claimed = max((stream.frames for stream in container.streams.video), default=0)
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from None
+    if claimed > (size := Path(path).stat().st_size):
+        raise VideoError(path, f"claims {claimed} frames in {size} bytes")
 
 
 def _decode(path: str | Path, choose: Choice) -> Iterator[Frames]:
@@ -218,7 +231,10 @@ def _decode_in_order(path: str | Path, indices: Sequence[int]) -> Iterator[Frame
     wanted, held, seen = set(indices), list[Frames](), 0
     try:
         with av.open(str(path)) as container:
-            container.streams.video[0].codec_context.thread_count = 1
+            decoder = container.streams.video[0].codec_context
+            if decoder is None:  # a codec that nobody knows: flipped bits in its name
+                raise VideoError(path, "no decoder for its video stream")
+            decoder.thread_count = 1
             for frame in container.decode(video=0):
                 if seen in wanted:
                     held.append(frame.to_ndarray(format="rgb24"))
