@@ -23,7 +23,7 @@ from clipvip.headers import VideoError
 from clipvip.ids import Ids
 from clipvip.places import Places
 from clipvip.quarantine import Quarantine
-from clipvip.video import middle, read_chosen, resize, sample_indices
+from clipvip.video import centres, read_chosen, resize, sample_indices
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 Still = UInt8[np.ndarray, "1 height width 3"]
@@ -61,7 +61,11 @@ class Clips:
 
     def middle(self, clip_id: str) -> Frames:
         """The middle frame."""
-        return self._read(clip_id, lambda total: np.array([middle(total)]))
+        return self.centres(clip_id, 1)
+
+    def centres(self, clip_id: str, parts: int) -> Frames:
+        """The middle frame of each of `parts` equal parts of the clip."""
+        return self._read(clip_id, lambda total: centres(total, parts))
 
     def pictures(
         self, clip_id: str, num_frames: int, rng: np.random.Generator | None, *, with_middle: bool = False

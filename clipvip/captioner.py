@@ -1,4 +1,4 @@
-"""One caption for the middle frame of every clip (paper section 3.3), in shards and resumable.
+"""A caption for the middle frame of every clip (paper section 3.3), or for several, in shards and resumable.
 
 The captioner is a transformers image-to-text folder (GIT, BLIP, ...), fetched or trained here, and read by the same
 code in both cases. A clip without a caption has no row: no caption is ever made up.
@@ -110,12 +110,13 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
     facts = merge(parts, out)
     rows = _read(parts)
-    unread = rows.loc[rows["reason"].notna() & ~rows["reason"].isin([EMPTY, imported.ABSENT]), "clip_id"]
+    unread = rows.loc[rows["reason"].notna() & ~rows["reason"].isin([EMPTY, imported.ABSENT]), "clip_id"].unique()
     allowed = manifest.max_bad(inputs["corpus"])
     manifest.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
-    if "world" in inputs:
+    if "world" in inputs and settings.num_frames % 2:  # what is known is of the middle frame
         truth = pd.read_parquet(inputs["world"] / "truth.parquet")
-        facts["quality"] = caption_quality.by_attribute(pd.read_parquet(out / "captions.parquet"), truth)
+        of_middle = rows[rows["caption"].notna() & (rows["frame"] == settings.num_frames // 2)]
+        facts["quality"] = caption_quality.by_attribute(of_middle, truth)
         (out / "quality.json").write_text(json.dumps(facts["quality"], indent=1) + "\n")
     return facts
 
@@ -138,20 +139,22 @@ def caption_shard(
 def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
     """captions.parquet (clip_id, caption, model; by clip_id) from shards; counts, reasons and speed of one process.
 
-    ValueError if there is not one caption among them.
+    Frames of a clip that got the same caption give it once. ValueError if there is not one caption among them.
     """
-    rows = _read(parts).sort_values("clip_id")
-    written = rows[rows["caption"].notna()]
+    rows = _read(parts).sort_values(["clip_id", "frame"])
+    written = rows[rows["caption"].notna()].drop_duplicates(["clip_id", "caption"])
     if written.empty:
         raise ValueError(f"{out}: not one clip of {len(rows)} has a caption: {dict(rows['reason'].value_counts())}")
     _write(written[["clip_id", "caption", "model"]], out / "captions.parquet")
-    reasons = rows["reason"].dropna().value_counts()
+    clips, captioned = rows["clip_id"].nunique(), written["clip_id"].nunique()
+    bare = rows[~rows["clip_id"].isin(written["clip_id"])].drop_duplicates("clip_id")
     return {
-        "clips": len(rows),
-        "captioned": len(written),
-        "missing": len(rows) - len(written),
-        "reasons": {str(reason): int(count) for reason, count in reasons.items()},
-        "clips_per_s": round(len(rows) / max(1e-9, float(rows["seconds"].sum())), 1),
+        "clips": clips,
+        "captioned": captioned,
+        "captions": len(written),
+        "missing": clips - captioned,
+        "reasons": {str(reason): int(count) for reason, count in bare["reason"].value_counts().items()},
+        "clips_per_s": round(clips / max(1e-9, float(rows["seconds"].sum())), 1),
     }
 
 
@@ -177,7 +180,7 @@ def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str
         _write(rows.assign(model=label), parts[-1])
         if bar.disable:
             done_now = len(done) + min(len(todo), start + PART)
-            speed = len(rows) / float(rows["seconds"].sum())
+            speed = rows["clip_id"].nunique() / float(rows["seconds"].sum())
             print(f"captions {name}: {done_now}/{len(ids)} clips, {speed:.0f} clips/s", file=sys.stderr, flush=True)
     bar.close()
     return parts
@@ -186,34 +189,40 @@ def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str
 def _caption_part(
     captioner: Captioner, clips: Clips, ids: list[str], settings: CaptionsSettings, bar: Any
 ) -> pd.DataFrame:
-    """Rows of clip_id, caption or null, reason where null, and the seconds that the clip took."""
-    readable = set(clips.readable(ids))
+    """Rows of clip_id, frame (its number among those asked for), caption or null, reason where null, and seconds.
+
+    A clip that cannot be read has one row.
+    """
+    readable, size = set(clips.readable(ids)), max(1, BATCH // settings.num_frames)
     rows = []
-    for start in range(0, len(ids), BATCH):
-        batch, clock = ids[start : start + BATCH], time.perf_counter()
-        images: dict[str, Any] = {}
+    for start in range(0, len(ids), size):
+        batch, clock = ids[start : start + size], time.perf_counter()
+        images: dict[tuple[str, int], Any] = {}
         reasons = {clip_id: "not in the frame cache" for clip_id in batch if clip_id not in readable}
         for clip_id in batch:
             try:
                 if clip_id in readable:
-                    images[clip_id] = clips.middle(clip_id)[0]
+                    images.update(
+                        ((clip_id, i), image) for i, image in enumerate(clips.centres(clip_id, settings.num_frames))
+                    )
             except VideoError as error:
                 reasons[clip_id] = error.reason
         texts = dict(zip(images, captioner.write(list(images.values()), settings), strict=True)) if images else {}
-        share = (time.perf_counter() - clock) / len(batch)
-        for clip_id in batch:
-            text = texts.get(clip_id) or None
+        asked = [*images, *((clip_id, 0) for clip_id in reasons)]
+        share = (time.perf_counter() - clock) / len(asked)
+        for clip_id, frame in asked:
+            text = texts.get((clip_id, frame)) or None
             reason = None if text else reasons.get(clip_id, EMPTY)
-            rows.append({"clip_id": clip_id, "caption": text, "reason": reason, "seconds": share})
+            rows.append({"clip_id": clip_id, "frame": frame, "caption": text, "reason": reason, "seconds": share})
         bar.update(len(batch))
     return pd.DataFrame(rows).astype({"clip_id": "str", "caption": "str", "reason": "str"})
 
 
 def _read(parts: Sequence[Path]) -> pd.DataFrame:
-    """The rows of all parts; a clip that two of them hold counts once."""
+    """The rows of all parts; a frame that two of them hold counts once."""
     if not parts:
         raise ValueError("no captions to put together: the corpus has no clip")
-    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True).drop_duplicates("clip_id")
+    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True).drop_duplicates(["clip_id", "frame"])
 
 
 def _write(rows: pd.DataFrame, path: Path) -> None:

@@ -154,7 +154,7 @@ class CaptionerSettings(Settings):
     """An image-to-text model (folder or hub id), captions made elsewhere, or a small model trained here."""
 
     source: str | None = None
-    imported: str | None = None  # jsonl of {"clip_id", "caption"}
+    imported: str | None = None  # jsonl of {"clip_id", "caption"}, or an LMDB keyed by clip id
     shape: TinyCaptioner | None = None
     corpus: str | None = None  # image-caption corpus
     optim: OptimSettings | None = None
@@ -180,10 +180,11 @@ def _learnt_or_given(settings: Model) -> Model:
 
 
 class CaptionsSettings(Settings):
-    """One caption for the middle frame of every clip (paper section 3.3)."""
+    """A caption for the middle frame of every clip (paper section 3.3), or for several."""
 
     max_tokens: int = 20
     num_beams: int = 1
+    num_frames: int = Field(default=1, ge=1)  # the middles of as many equal parts of the clip, a caption each
     frames: FramesSettings = FramesSettings()  # as the experiment's: the captions follow from them, cached or not
 
 

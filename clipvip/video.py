@@ -108,7 +108,7 @@ def sample_indices(total: int, num_frames: int, *, rng: np.random.Generator | No
     if total < 1 or num_frames < 1:
         raise ValueError(f"cannot take {num_frames} of {total} frames")
     if num_frames == 1:
-        return np.array([middle(total) if rng is None else rng.integers(total)], dtype=np.int64)
+        return centres(total, 1) if rng is None else np.array([rng.integers(total)], dtype=np.int64)
     first, last = 0, total - 1
     if rng is not None:
         interval = total // (num_frames - 1)
@@ -117,9 +117,9 @@ def sample_indices(total: int, num_frames: int, *, rng: np.random.Generator | No
     return first + (last - first) * np.arange(num_frames, dtype=np.int64) // (num_frames - 1)
 
 
-def middle(total: int) -> int:
-    """Index of the frame that is captioned (paper section 3.3)."""
-    return total // 2
+def centres(total: int, parts: int) -> Int[np.ndarray, " {parts}"]:
+    """Indices of the middle frame of each of `parts` equal parts; one part: the middle (paper section 3.3)."""
+    return (2 * np.arange(parts, dtype=np.int64) + 1) * total // (2 * parts)
 
 
 def resize(frames: Frames, size: int, mode: Literal["squash", "crop"]) -> UInt8[np.ndarray, "frames {size} {size} 3"]:

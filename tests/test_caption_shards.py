@@ -39,7 +39,7 @@ def test_a_killed_shard_goes_on_where_it_stopped(
     caption_shard(CAPTIONS, inputs, whole, 1, 2, run)
     run = fresh(tmp_path / "killed")
     part = run.work / "shard-1-of-2.parquet"
-    read, write = captioner.Clips.middle, captioner._write
+    read, write = captioner.Clips.centres, captioner._write
     written: list[Path] = []
 
     def killing(rows: pd.DataFrame, path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_killed_shard_goes_on_where_it_stopped(
     assert not part.exists()
     seen: list[str] = []
     monkeypatch.setattr(captioner, "_write", write)
-    monkeypatch.setattr(captioner.Clips, "middle", lambda self, clip_id: (seen.append(clip_id), read(self, clip_id))[1])
+    monkeypatch.setattr(captioner.Clips, "centres", lambda *asked: (seen.append(asked[1]), read(*asked))[1])
     caption_shard(CAPTIONS, inputs, part, 1, 2, run)
     assert len(seen) == 36 - 16  # two parts of eight were there
     columns = ["clip_id", "caption", "reason", "model"]

@@ -15,6 +15,7 @@ from transformers import (
     BlipImageProcessorPil,
     BlipProcessor,
 )
+from video_files import write_video
 
 from clipvip import captioner, frames, manifest, small_captioner
 from clipvip.captioner import Captioner, caption, caption_shard, make, merge
@@ -167,15 +168,15 @@ def test_a_kill_loses_at_most_one_part(
     whole, run = fresh(tmp_path, "whole")
     caption(CAPTIONS, inputs, whole, run)
     seen: list[str] = []
-    read = captioner.Clips.middle
+    read = captioner.Clips.centres
 
-    def middle(self: Any, clip_id: str) -> Any:
+    def centres(self: Any, clip_id: str, parts: int) -> Any:
         seen.append(clip_id)
         if len(seen) == 45:  # inside the third part
             raise KeyboardInterrupt
-        return read(self, clip_id)
+        return read(self, clip_id, parts)
 
-    monkeypatch.setattr(captioner.Clips, "middle", middle)
+    monkeypatch.setattr(captioner.Clips, "centres", centres)
     out, run = fresh(tmp_path, "killed")
     with pytest.raises(KeyboardInterrupt):
         caption(CAPTIONS, inputs, out, run)
@@ -222,3 +223,31 @@ def test_quality_is_judged_where_the_scenes_are_known(inputs: dict[str, Path], t
     facts = caption(CAPTIONS, {**inputs, "world": world}, out, run)
     assert json.loads((out / "quality.json").read_text()) == facts["quality"]
     assert facts["quality"]["attributes"]["colour"]["right_share"] > 0.95
+
+
+def test_several_frames_give_a_caption_each(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """Clips of three stretches of colour; the captions of each stretch's own middle, the same one once."""
+    rng, orders = np.random.default_rng(0), {"rgb": "red green blue", "bbr": "blue blue red", "gone": ""}
+    rows = []
+    for clip_id, order in orders.items():
+        stretches = [np.tile(np.uint8(COLOURS[colour]), (6, SIDE, SIDE, 1)) for colour in order.split()]
+        if stretches:
+            pixels = np.concatenate(stretches) + rng.integers(0, 12, (18, SIDE, SIDE, 3), dtype=np.uint8)
+            write_video(tmp_path / f"{clip_id}.mkv", pixels, codec="ffv1")
+        else:
+            (tmp_path / f"{clip_id}.mkv").write_bytes(b"")
+        place = {"path": f"{clip_id}.mkv", "start": None, "end": None, "split": "train"}
+        rows.append({"clip_id": clip_id, **place, "text": "said", "source": "subtitle"})
+    (tmp_path / "corpus").mkdir()
+    manifest.write(pd.DataFrame(rows), tmp_path / "corpus", root=tmp_path, format="folder", max_bad=0.5)
+    found = {}
+    for count in (1, 3):
+        out, run = fresh(tmp_path, f"frames{count}")
+        settings = CAPTIONS.model_copy(update={"num_frames": count})
+        facts = caption(settings, {**inputs, "corpus": tmp_path / "corpus"}, out, run)
+        assert (facts["clips"], facts["captioned"], facts["missing"]) == (3, 2, 1)
+        found[count] = captions(out).groupby("clip_id")["caption"].apply(list).to_dict()
+    of = {text.split()[1] if text.startswith("a ") else text.split()[0]: text for text in found[3]["rgb"]}
+    assert list(of) == ["red", "green", "blue"]
+    assert found[3] == {"rgb": list(of.values()), "bbr": [of["blue"], of["red"]]}
+    assert found[1] == {"rgb": [of["green"]], "bbr": [of["blue"]]}

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import lmdb
 import pytest
 from raw_corpora import IMAGE, VIDEO, put, read, texts
 
@@ -46,6 +47,15 @@ def test_hdvila_subtitles_in_parts_and_the_last_of_a_clip_holds(
     put(tmp_path, "subtitles.jsonl", '\n{"clip_id": "0.mp4", "text": 3}')
     with pytest.raises(ValueError, match=r"subtitles.jsonl: line 2: 'clip_id' and 'text' must be texts"):
         list(hdvila.read(tmp_path, settings))
+
+
+def test_hdvila_subtitles_in_a_database(tmp_path: Path) -> None:
+    put(tmp_path, "metafiles/a.jsonl", json.dumps({"video_id": "v", "clip": [{"clip_id": "v.1.mp4"}]}))
+    base = lmdb.open(str(tmp_path / "subtitles"))
+    with base, base.begin(write=True) as transaction:
+        transaction.put(b"v.1.mp4", b"so yeah")
+    found = [clip.texts for clip in hdvila.read(tmp_path, CorpusSettings(format="hdvila", root=str(tmp_path)))]
+    assert found == [("so yeah",)]
 
 
 def test_webvid_rows_with_commas_floats_and_gaps(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pandas as pd
 import pytest
 from caption_files import CAPTIONS, write_corpus
@@ -55,6 +56,33 @@ def test_they_are_joined_by_clip_and_what_is_missing_stays_missing(
     assert facts["reasons"] == {imported.ABSENT: 5}
 
 
+@pytest.mark.parametrize("name", ["captions_db", "captions.lmdb"])
+def test_a_database_is_read_as_the_same_lines_are(tmp_path: Path, name: str) -> None:
+    said = {"b.1.mp4": " a  dog\n", "a.2.mp4": "None", "c.3.mp4": "", "é": "señor’s café"}
+    base = lmdb.open(str(tmp_path / name), subdir="." not in name)
+    with base, base.begin(write=True) as transaction:
+        for clip_id, text in said.items():
+            transaction.put(clip_id.encode(), text.encode())
+    (tmp_path / "out").mkdir()
+    settings = CaptionerSettings(imported=str(tmp_path / name))
+    facts = make(settings, {}, tmp_path / "out", Run(work=tmp_path))
+    assert (facts["captions"], facts["without"]) == (2, 2)
+    rows = imported.rows(tmp_path / "out", list(said))
+    assert rows["caption"].fillna("-").tolist() == ["a dog", "-", "-", "señor’s café"]
+
+    base = lmdb.open(str(tmp_path / name), subdir="." not in name)
+    with base, base.begin(write=True) as transaction:
+        transaction.put(b"z", b"\xff")
+    with pytest.raises(ValueError, match=f"{name}: entry b'z' is not UTF-8"):
+        make(settings, {}, tmp_path / "out", Run(work=tmp_path))
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.lmdb").write_bytes(b"not one" * 1000)
+    with pytest.raises(ValueError, match=r"x\.lmdb: no LMDB"):
+        make(CaptionerSettings(imported=str(tmp_path / "x.lmdb")), {}, tmp_path, Run(work=tmp_path))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -72,7 +100,7 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
-    for path, message in ((tmp_path, "an LMDB must be written out as lines first"), (tmp_path / "x", "no such file")):
+    for path, message in ((tmp_path, "a folder without data.mdb"), (tmp_path / "x", "no such file")):
         with pytest.raises(ValueError, match=f"captioner.imported: {path}: .*{message}"):
             make(CaptionerSettings(imported=str(path)), {}, tmp_path, Run(work=tmp_path))
 

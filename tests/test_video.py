@@ -12,8 +12,8 @@ from video_files import indices_of, ramp, write_video
 
 from clipvip.headers import VideoError, check_header
 from clipvip.video import (
+    centres,
     count_frames,
-    middle,
     read_all,
     read_chunks,
     read_frames,
@@ -149,7 +149,7 @@ def test_a_frame_beyond_the_file_is_refused(tmp_path: Path) -> None:
 def test_evaluation_takes_frames_evenly_from_first_to_last(total: int, num_frames: int) -> None:
     indices = sample_indices(total, num_frames, rng=None)
     if num_frames == 1:
-        assert list(indices) == [middle(total)]
+        assert list(indices) == list(centres(total, 1))
     else:
         assert list(indices) == [math.floor((total - 1) * i / (num_frames - 1) + 1e-9) for i in range(num_frames)]
 
@@ -175,7 +175,8 @@ def test_training_reaches_every_start_and_end() -> None:
 
 
 def test_the_middle_is_half_the_count() -> None:
-    assert [middle(total) for total in (1, 2, 3, 16)] == [0, 1, 1, 8]
+    assert [centres(total, 1)[0] for total in (1, 2, 3, 16)] == [0, 1, 1, 8]
+    assert [list(centres(total, 3)) for total in (1, 6, 16)] == [[0, 0, 0], [1, 3, 5], [2, 8, 13]]
 
 
 def test_squash_agrees_with_pillow(tmp_path: Path) -> None:

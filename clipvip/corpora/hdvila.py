@@ -1,4 +1,5 @@
-"""HD-VILA-100M: clip lists in `metafiles/*.jsonl`, subtitles in `subtitles.jsonl` (lines of clip_id and text).
+"""HD-VILA-100M: clip lists in `metafiles/*.jsonl`, subtitles in `subtitles.jsonl` (lines of clip_id and text) or in
+the LMDB `subtitles` (a folder) or `subtitles.lmdb`.
 
 The published lists hold no subtitles; whoever has them writes them in this form. They are a hundred million, so they
 wait in a file while the lists are read. All of it is training data.
@@ -12,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clipvip import keyed_texts
 from clipvip.config import CorpusSettings
 from clipvip.corpora.annotation import Clip, Media, field, find, json_lines
 from clipvip.ids import Ids
@@ -24,7 +26,8 @@ Pair = tuple[str, str]  # clip id, text
 
 def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     """The clips of all lists in order of file name; a clip is its cut file."""
-    said = find(root, "subtitles.jsonl")
+    databases = (root / name for name in ("subtitles", "subtitles.lmdb"))
+    said = next(filter(keyed_texts.is_database, databases), None) or find(root, "subtitles.jsonl")
     lists = sorted((root / "metafiles").glob("*.jsonl")) or sorted(root.glob("meta_part*.jsonl"))
     if not lists:
         raise ValueError(f"{root}: no metafiles/*.jsonl; check `root`")
@@ -54,6 +57,9 @@ def _subtitles(path: Path, folder: Path) -> Sentences:
 
 
 def _pairs(path: Path) -> Iterator[Pair]:
+    if keyed_texts.is_database(path):
+        yield from keyed_texts.pairs(path)
+        return
     for number, line in json_lines(path):
         for record in line if isinstance(line, list) else [line]:
             pair = field(record, "clip_id", path, f"line {number}"), field(record, "text", path, f"line {number}")
