@@ -64,6 +64,11 @@ class Writer:
         self._file.write_table(part, row_group_size=PART)
         self._seen.append(_fingerprints(table))
 
+    @property
+    def empty(self) -> bool:
+        """No row was added yet."""
+        return self._file is None
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._file is None:
             if kind is None:

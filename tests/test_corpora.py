@@ -9,6 +9,7 @@ from raw_corpora import IMAGE, VIDEO, put, read, write_msrvtt
 
 from clipvip import checksums, manifest
 from clipvip.config import CorpusSettings, WorldSettings
+from clipvip.corpora import corpus
 from clipvip.corpora.corpus import make
 from clipvip.headers import VideoError
 from clipvip.mini import world
@@ -40,6 +41,26 @@ def test_the_receipt_names_fifty_and_counts_all(tmp_path: Path) -> None:
     put(tmp_path / "raw", "images/00000000.png", b"\x89PNG\r\n\x1a\n")
     receipt, _ = read(tmp_path, "cc12m")
     assert (len(receipt["missing"]), receipt["num_missing"]) == (50, 69)
+
+
+def test_annotations_read_in_parts_make_the_same_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "raw"
+    lines = [f"{n % 9}.mp4,text {n if n % 4 else ''}" for n in range(9)] + ["10.mp4,gone", "0.mp4,again"]
+    put(root, "annotations.csv", "path,text\n" + "\n".join(lines))
+    for number in range(9):
+        put(root, f"{number}.mp4", VIDEO if number != 5 else b"")
+    whole, rows = read(tmp_path, "folder")
+    monkeypatch.setattr(corpus, "PART", 4)
+    receipt, in_parts = read(tmp_path, "folder")
+    order = ["clip_id", "text"]
+    assert receipt == whole
+    assert (receipt["found"], receipt["missing"], receipt["clips"], receipt["texts"]) == (8, ["10.mp4"], 8, 9)
+    pd.testing.assert_frame_equal(
+        in_parts.sort_values(order, ignore_index=True), rows.sort_values(order, ignore_index=True)
+    )
+    put(root, "annotations.csv", "path,text,clip_id\n0.mp4,a,same\n1.mp4,a,b\n2.mp4,a,c\n3.mp4,a,d\n4.mp4,a,same\n")
+    with pytest.raises(ValueError, match="rows of clip 'same' differ in path, start, end or split"):
+        read(tmp_path, "folder")
 
 
 def test_holdout_moves_train_clips_to_val(tmp_path: Path) -> None:

@@ -64,7 +64,10 @@ def test_a_csv_a_split(tmp_path: Path) -> None:
         ("path,text,start,end\nx.mp4,a,3,3\n", "line 2: end 3 s is not after start 3 s"),
         ("path,text,end\nx.mp4,a,0\n", "line 2: end 0 s is not after start 0 s"),
         ("path,text\n,a\n", "line 2: no path"),
-        ("path,text,clip_id\nx.mp4,a,one\ny.mp4,b,one\n", "line 3: clip 'one' lies elsewhere"),
+        (
+            "path,text,clip_id\nx.mp4,a,one\ny.mp4,b,one\n",
+            "clip 'one' lies in two places, x.mp4 and y.mp4; give each",
+        ),
         ("path,text\n../x.mp4,a\n", "outside of `root`"),
     ],
 )

@@ -1,22 +1,26 @@
 """The corpus stage: annotations of a public format and the media they name become one manifest, with an account.
 
 Every annotated clip ends in the manifest or is named: missing, unreadable, or without a text. A file is never replaced
-by another one (facts section 8).
+by another one (facts section 8). Annotations are read in parts, so that ten million clips need no more memory than one
+part and the names of what is missing.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from tqdm import tqdm
 
 from clipvip import checksums, manifest
 from clipvip.config import CorpusSettings, Format
 from clipvip.corpora import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webdataset, webvid
+from clipvip.corpora.account import Account
 from clipvip.corpora.annotation import Clip, Media, clean
 from clipvip.headers import VideoError, check_header
+from clipvip.ids import Ids
 from clipvip.run import Run
 
 Reader = Callable[[Path, CorpusSettings], Iterator[Clip]]
@@ -33,7 +37,7 @@ READERS: dict[Format, tuple[Reader, str]] = {
     "folder": (folder.read, folder.SOURCE),
 }
 PROTOCOLS = ("msrvtt", "webvid")  # the formats with a choice of protocol
-NAMED = 50  # names of a kind in the receipt
+PART = 1 << 17  # annotated clips at a time
 
 
 def make(settings: CorpusSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
@@ -50,70 +54,62 @@ def make(settings: CorpusSettings, inputs: dict[str, Path], out: Path, run: Run)
     if settings.protocol and settings.format not in PROTOCOLS:
         raise ValueError(f"{settings.format}: has no `protocol`, yet {settings.protocol!r} is given")
     reader, source = READERS[settings.format]
-    clips = _merged(reader(root, settings), root)
-    kept, missing, unreadable = _find_media(clips, root)
-    bad = [*missing, *(entry["clip_id"] for entry in unreadable)]
-    manifest.stop_if_too_many(bad, len(clips), allowed=settings.max_bad, where=root)
-    rows, empty = _rows(kept, source)
-    if rows.empty:
-        raise ValueError(f"{root}: no clip has both a file and a text")
-    rows = _hold_out(rows, settings)
+    account, clips = Account(), iter(tqdm(reader(root, settings), desc="corpus", unit="clip", disable=None))
+    with manifest.Writer(out, root=root, format=settings.format, max_bad=settings.max_bad) as table:
+        for part in [clips] if settings.holdout else _parts(clips):  # who holds clips out must see all of them
+            rows = _rows(_find_media(_merged(part, root), root, account), source, account)
+            if len(rows):
+                table.add(_hold_out(rows, settings))
+        account.stop_if_too_many(allowed=settings.max_bad, where=root)
+        if not account.found and not account.missing and not account.unreadable:
+            raise ValueError(f"{root}: the annotations name no clip")
+        if table.empty:
+            raise ValueError(f"{root}: no clip has both a file and a text")
     if settings.checksums:
-        kept_files = dict.fromkeys(rows["path"])
-        progress = tqdm(kept_files, desc="sha256", unit="file", disable=None)
+        paths = Ids.distinct(pa.chunked_array([batch["path"] for batch in manifest.scan(out, ["path"])]))
+        progress = tqdm(paths, desc="sha256", unit="file", disable=None)
         checksums.write({path: checksums.of(root / path) for path in progress}, out)
-    manifest.write(rows, out, root=root, format=settings.format, max_bad=settings.max_bad)
-    by_split = rows.groupby("split", sort=False)["clip_id"].agg(clips="nunique", texts="size")
-    return {
-        "clips": int(rows["clip_id"].nunique()),
-        "texts": len(rows),
-        "splits": {str(row.Index): {"clips": int(row.clips), "texts": int(row.texts)} for row in by_split.itertuples()},
-        "found": len(kept),
-        "missing": missing[:NAMED],
-        "num_missing": len(missing),
-        "unreadable": unreadable[:NAMED],
-        "num_unreadable": len(unreadable),
-        "empty_texts": sum(empty.values()),
-        "empty_text_ids": list(empty)[:NAMED],
-    }
+    return account.facts(out)
+
+
+def _parts(clips: Iterator[Clip]) -> Iterator[Iterable[Clip]]:
+    yield from iter(lambda: list(islice(clips, PART)), [])
 
 
 def _merged(clips: Iterable[Clip], root: Path) -> list[Clip]:
-    """Clips by id, in order; texts of a repeated id join its first. ValueError for none, or an id in two splits."""
+    """Clips by id, in order; texts of a repeated id join its first. ValueError for an id in two splits or places."""
     merged: dict[str, Clip] = {}
     for clip in clips:
         known = merged.get(clip.clip_id)
         if known and known.split != clip.split:
             raise ValueError(f"{root}: clip {clip.clip_id!r} is in both {known.split} and {clip.split}")
+        if known and known.media != clip.media:
+            both = " and ".join(str(place[0].path) for place in (known.media, clip.media))
+            raise ValueError(f"{root}: clip {clip.clip_id!r} lies in two places, {both}; give each its clip_id")
         texts = (*known.texts, *clip.texts) if known else clip.texts
-        merged[clip.clip_id] = Clip(clip.clip_id, clip.split, texts, known.media if known else clip.media)
-    if not merged:
-        raise ValueError(f"{root}: the annotations name no clip")
+        merged[clip.clip_id] = Clip(clip.clip_id, clip.split, texts, clip.media)
     return list(merged.values())
 
 
-def _find_media(clips: list[Clip], root: Path) -> tuple[list[tuple[Clip, Media]], list[str], list[dict[str, str]]]:
-    """Clips with the file they lie in; ids of those without any; {clip_id, reason} of those that cannot be read."""
-    kept: list[tuple[Clip, Media]] = []
-    missing: list[str] = []
-    unreadable: list[dict[str, str]] = []
-    for clip in tqdm(clips, desc="corpus", unit="clip", disable=None):
+def _find_media(clips: list[Clip], root: Path, account: Account) -> Iterator[tuple[Clip, Media]]:
+    """Clips with the file they lie in; those without, or whose file cannot be read, are noted in the account."""
+    for clip in clips:
         reasons: list[str] = []
         for media in clip.media:
             try:
                 path = root / _inside(media.path, clip.clip_id, root)
                 if path.is_file():
                     check_header(path)
-                    kept.append((clip, media))
+                    account.found += 1
+                    yield clip, media
                     break
             except VideoError as error:
                 reasons.append(error.reason)  # a sound copy under another name may follow
         else:
             if reasons:
-                unreadable.append({"clip_id": clip.clip_id, "reason": reasons[0]})
+                account.unreadable.append({"clip_id": clip.clip_id, "reason": reasons[0]})
             else:
-                missing.append(clip.clip_id)
-    return kept, missing, unreadable
+                account.missing.append(clip.clip_id)
 
 
 def _inside(path: str, clip_id: str, root: Path) -> str:
@@ -126,20 +122,19 @@ def _inside(path: str, clip_id: str, root: Path) -> str:
     return path
 
 
-def _rows(kept: list[tuple[Clip, Media]], source: str) -> tuple[pd.DataFrame, Counter[str]]:
-    """A row a text, and how many texts of which clips were empty (a clip without any text counts one)."""
+def _rows(kept: Iterable[tuple[Clip, Media]], source: str, account: Account) -> pd.DataFrame:
+    """A row a text; empty texts are noted in the account."""
     columns: dict[str, list[Any]] = {name: [] for name in manifest.COLUMNS}
-    empty: Counter[str] = Counter()
     for clip, media in kept:
         for text in clip.texts or ("",):
             cleaned = clean(text)
             if not cleaned:
-                empty[clip.clip_id] += 1
+                account.empty[clip.clip_id] = account.empty.get(clip.clip_id, 0) + 1
                 continue
             row = (clip.clip_id, media.path, media.start, media.end, cleaned, source, clip.split)
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
-    return pd.DataFrame(columns), empty
+    return pd.DataFrame(columns)
 
 
 def _hold_out(rows: pd.DataFrame, settings: CorpusSettings) -> pd.DataFrame:

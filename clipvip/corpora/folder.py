@@ -18,8 +18,7 @@ Row = dict[str, str]
 
 
 def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
-    """A clip a row; ValueError names a row without a file, of an unknown split, or at odds with another of its clip."""
-    places: dict[str, Media] = {}
+    """A clip a row; ValueError names a row without a file, or of an unknown split."""
     for path, split in _files(root, settings):
         for number, row in csv_rows(path, "path", "text"):
             where = f"{path}: line {number}"
@@ -28,8 +27,6 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
                 "" if media.start is None and media.end is None else f"@{_second(media.start)}-{_second(media.end)}"
             )
             clip_id = row.get("clip_id") or f"{media.path}{stretch}"
-            if places.setdefault(clip_id, media) != media:
-                raise ValueError(f"{where}: clip {clip_id!r} lies elsewhere in a row above; give each its clip_id")
             yield Clip(clip_id, split or _split(row, where), (row["text"],), (media,))
 
 

@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from clipvip import manifest, members
 from clipvip.config import CorpusSettings
+from clipvip.corpora.account import Account
 from clipvip.corpora.annotation import ENDINGS, clean
 from clipvip.headers import IMAGE_ENDINGS, VideoError, check_header
 
 SOURCE = "caption"
-NAMED = 50  # names of a kind in the receipt
 HEAD = 64  # bytes of a clip that its header needs
 LONGEST = 1 << 20  # bytes of a text
 
@@ -37,17 +37,6 @@ class Sample:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class Account:
-    """What the receipt says."""
-
-    clips: int = 0
-    texts: int = 0
-    empty: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    unreadable: list[dict[str, str]] = field(default_factory=list)
-
-
 def make(settings: CorpusSettings, out: Path) -> dict[str, Any]:
     """The shards at `settings.root` as `out/manifest.parquet`, a shard at a time. ValueError for more bad clips than
     `max_bad`, a clip that lies in two places, or no clip at all.
@@ -60,21 +49,8 @@ def make(settings: CorpusSettings, out: Path) -> dict[str, Any]:
             rows = list(_rows(root, shard, account))
             if rows:
                 table.add(pd.DataFrame(rows))
-    bad = [*account.missing, *(entry["clip_id"] for entry in account.unreadable)]
-    total = account.clips + len(account.empty) + len(bad)
-    manifest.stop_if_too_many(bad, total, allowed=settings.max_bad, where=root)
-    return {
-        "clips": account.clips,
-        "texts": account.texts,
-        "splits": {"train": {"clips": account.clips, "texts": account.texts}},
-        "found": account.clips + len(account.empty),
-        "missing": account.missing[:NAMED],
-        "num_missing": len(account.missing),
-        "unreadable": account.unreadable[:NAMED],
-        "num_unreadable": len(account.unreadable),
-        "empty_texts": len(account.empty),
-        "empty_text_ids": account.empty[:NAMED],
-    }
+        account.stop_if_too_many(allowed=settings.max_bad, where=root)
+    return account.facts(out)
 
 
 def _rows(root: str, shard: str, account: Account) -> Iterator[dict[str, Any]]:
@@ -92,11 +68,11 @@ def _rows(root: str, shard: str, account: Account) -> Iterator[dict[str, Any]]:
             if reason is not None:
                 account.unreadable.append({"clip_id": clip_id, "reason": reason})
                 continue
+            account.found += 1
             texts = [text for text in _texts(sample.notes) if text]
             if not texts:
-                account.empty.append(clip_id)
+                account.empty[clip_id] = 1
                 continue
-            account.clips, account.texts = account.clips + 1, account.texts + len(texts)
             where = {"path": f"{shard}/{sample.clip.name}", "offset": sample.clip.offset_data, "size": sample.clip.size}
             same = {"clip_id": clip_id, **where, "start": None, "end": None, "source": SOURCE, "split": "train"}
             yield from ({**same, "text": text} for text in texts)

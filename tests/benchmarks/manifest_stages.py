@@ -16,8 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipvip import manifest
+from clipvip.config import CorpusSettings
+from clipvip.corpora import corpus
 from clipvip.ids import Ids
 from clipvip.places import Places
+from clipvip.run import Run
 from clipvip.sentences import Sentences
 from clipvip.subsets import nested
 
@@ -36,6 +39,20 @@ def rows_of(start: int, stop: int, phrases: list[str]) -> pd.DataFrame:
     paths = [f"video_clips/{video}/{clip_id}" for video, clip_id in zip(videos, ids, strict=True)]
     rows = pd.DataFrame({"clip_id": ids, "path": paths, "text": texts})
     return rows.assign(start=None, end=None, source="subtitle", split="train")
+
+
+def annotations(rows: int, folder: Path) -> int:
+    """A csv of a tenth of the rows, stretches of one file, to a manifest as the corpus stage makes it."""
+    count = max(1, rows // 10)
+    root = folder / "annotated"
+    root.mkdir(parents=True)
+    (root / "long.mp4").write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(8))
+    with open(root / "annotations.csv", "w") as file:
+        file.write("clip_id,path,start,end,text\n")
+        file.writelines(f"clip-{i:011x},long.mp4,{i},{i + 1},{'a word or more ' * 10}{i}\n" for i in range(count))
+    made = corpus.make(CorpusSettings(format="folder", root=str(root)), {}, root, Run(work=root))
+    assert made["clips"] == made["texts"] == count
+    return count
 
 
 def write(rows: int, folder: Path) -> int:
@@ -104,6 +121,7 @@ def _drawn(places: Places, ids: Ids, folder: Path) -> Iterator[tuple[str, str, s
 
 
 STAGES: dict[str, Callable[[int, Path], Any]] = {
+    "annotated": annotations,
     "write": write,
     "subset": subset,
     "captions": captions,
