@@ -1,5 +1,7 @@
 """How the benchmark measures: times taken in turn, matrix products of a step laid bare, and peak memory by trace."""
 
+import dataclasses
+import json
 import platform
 import statistics
 import time
@@ -68,6 +70,13 @@ def table(rows: list[Row]) -> str:
         spread = f"({row.low:.2f} - {row.high:.2f})"
         lines.append(f"{row.what:{width}}  {row.figure:6.2f}   {spread:18}  {row.reach:9}  {row.note}")
     return "\n".join(lines)
+
+
+def write(rows: list[Row], path: Path) -> None:
+    """The rows and the machine, as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
+    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def machine() -> dict[str, str | int]:

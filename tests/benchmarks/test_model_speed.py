@@ -4,7 +4,6 @@ results/benchmarks.json. Nothing here judges a time; what is asserted is that bo
 BENCH_THREADS sets the threads of a process (1: figures of one core), BENCH_ROUNDS how often each step is timed.
 """
 
-import dataclasses
 import json
 import os
 from collections import Counter
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from gpu_rows import gpu_rows
-from measure import PeakOf, Product, ProductsOf, Row, alternate, bare, machine, quotient, table
+from measure import PeakOf, Product, ProductsOf, Row, alternate, bare, machine, quotient, table, write
 from model_steps import B16, B32, TINY, Shape, Step, encoders, text_steps, video_step, whole_steps
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -222,9 +221,3 @@ def agree(model: ClipVip, steps: dict[str, Step]) -> None:
 def gradient(model: ClipVip) -> Tensor:
     """All gradients of the last step as one vector."""
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-
-
-def write(rows: list[Row], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
-    path.write_text(json.dumps(content, indent=2) + "\n")
