@@ -56,10 +56,13 @@ class Grid:
     # -- corpora ---------------------------------------------------------------------------------
 
     def corpus(self, name: str) -> Cell:
-        """The manifest of a corpus."""
+        """The manifest of a corpus; what is trained on leaves out the test clips of the downstream sets."""
         settings = self.experiment.corpora[name]
-        inputs = {} if settings.world is None else {"world": Cell("world", settings.world)}
-        return Cell("corpus", settings, inputs)
+        if settings.world is not None:  # generated parts share no clip
+            return Cell("corpus", settings, {"world": Cell("world", settings.world)})
+        downstream = self.experiment.downstream
+        tests = () if name in downstream else downstream
+        return Cell("corpus", settings, {f"test:{each}": self.corpus(each) for each in tests})
 
     def corpus_inputs(self, name: str, *, truth: bool = False) -> dict[str, Cell]:
         """A corpus with its frame cache, if caches are on, and what its generator knows, if asked."""

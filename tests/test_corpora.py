@@ -9,7 +9,7 @@ from raw_corpora import IMAGE, VIDEO, put, read, write_msrvtt
 
 from clipvip import checksums, manifest
 from clipvip.config import CorpusSettings, WorldSettings
-from clipvip.corpora import corpus
+from clipvip.corpora import reading
 from clipvip.corpora.corpus import make
 from clipvip.headers import VideoError
 from clipvip.mini import world
@@ -50,7 +50,7 @@ def test_annotations_read_in_parts_make_the_same_manifest(tmp_path: Path, monkey
     for number in range(9):
         put(root, f"{number}.mp4", VIDEO if number != 5 else b"")
     whole, rows = read(tmp_path, "folder")
-    monkeypatch.setattr(corpus, "PART", 4)
+    monkeypatch.setattr(reading, "PART", 4)
     receipt, in_parts = read(tmp_path, "folder")
     order = ["clip_id", "text"]
     assert receipt == whole

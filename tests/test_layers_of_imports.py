@@ -21,7 +21,7 @@ ROWS = [
     ["ids", "column", "members", "vocabulary", "keyed_texts"],
     ["sentences", "subsets", "imported"],
     ["manifest"],
-    ["places", "quarantine"],
+    ["places", "quarantine", "leaks"],
     ["layers"],
     ["vision", "text"],
     ["model"],

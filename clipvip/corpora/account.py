@@ -20,12 +20,18 @@ class Account:
     found: int = 0  # clips whose file can be read, with a text or not; one told of far apart counts again
     missing: list[str] = field(default_factory=list)
     unreadable: list[dict[str, str]] = field(default_factory=list)  # clip_id, reason
+    leaked: list[dict[str, str]] = field(default_factory=list)  # clip_id, the test clip that it is
     empty: dict[str, int] = field(default_factory=dict)  # clip id -> its texts that are empty (one where it has none)
+
+    @property
+    def named(self) -> int:
+        """Clips that the annotations name."""
+        return self.found + len(self.missing) + len(self.unreadable) + len(self.leaked)
 
     def stop_if_too_many(self, *, allowed: float, where: Path | str) -> None:
         """ValueError when more than the `allowed` share of the clips is missing or unreadable."""
         bad = [*self.missing, *(entry["clip_id"] for entry in self.unreadable)]
-        manifest.stop_if_too_many(bad, self.found + len(bad), allowed=allowed, where=where)
+        manifest.stop_if_too_many(bad, self.named, allowed=allowed, where=where)
 
     def facts(self, out: Path) -> dict[str, Any]:
         """For the receipt of the corpus in `out`: counts of clips and texts by split, and the clips that are not in."""
@@ -43,6 +49,7 @@ class Account:
             "num_missing": len(self.missing),
             "unreadable": self.unreadable[:NAMED],
             "num_unreadable": len(self.unreadable),
+            **({"leaked": self.leaked[:NAMED], "num_leaked": len(self.leaked)} if self.leaked else {}),
             "empty_texts": sum(self.empty.values()),
             "empty_text_ids": list(self.empty)[:NAMED],
         }

@@ -20,7 +20,8 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     """One clip a video, with its paragraph."""
     if settings.annotations:
         for clip in authors.read(root, settings, media, paragraphs=True):  # their ids keep the mark
-            yield replace(clip, clip_id=f"v_{clip.clip_id.removeprefix('v_')}")
+            bare = clip.clip_id.removeprefix("v_")
+            yield replace(clip, clip_id=f"v_{bare}", origin=bare)
         return
     for split, name in FILES.items():
         path = find(root, name)
@@ -29,7 +30,7 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
         for key in videos:
             bare = key.removeprefix("v_") if marked else key
             sentences = field(videos[key], "sentences", path, key)
-            yield Clip(f"v_{bare}", split, paragraph(sentences), media(f"v_{bare}"))
+            yield Clip(f"v_{bare}", split, paragraph(sentences), media(f"v_{bare}"), origin=bare)
 
 
 def media(clip_id: str) -> tuple[Media, ...]:

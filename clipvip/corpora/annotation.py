@@ -29,12 +29,16 @@ class Media:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip as annotated: its texts in order, and where its file may lie, likeliest place first."""
+    """One clip as annotated: its texts in order, and where its file may lie, likeliest place first.
+
+    `origin`: the YouTube id of the video it was cut from, where the annotations tell.
+    """
 
     clip_id: str
     split: Split
     texts: tuple[str, ...]
     media: tuple[Media, ...]
+    origin: str | None = None
 
 
 def clean(text: str) -> str:

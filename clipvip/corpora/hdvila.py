@@ -39,9 +39,8 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
                 for clip in field(video, "clip", path, f"line {number}"):
                     clip_id = field(clip, "clip_id", path, f"line {number}")
                     media = Media(f"video_clips/{video_id}/{clip_id}")  # cut already, so its span is not needed
-                    yield Clip(
-                        clip_id, "train", tuple(subtitles.get(clip_id, [])[-1:]), (media,)
-                    )  # the last line holds
+                    texts = tuple(subtitles.get(clip_id, [])[-1:])  # the last line holds
+                    yield Clip(clip_id, "train", texts, (media,), origin=video_id)
 
 
 def _subtitles(path: Path, folder: Path) -> Sentences:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from clipvip.config import CorpusSettings
 from clipvip.corpora import authors
@@ -27,21 +28,21 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     if settings.annotations:
         yield from authors.read(root, settings, media, single=protocol != "full")
         return
-    videos, captions = _data(root)
+    videos, captions, urls = _data(root)
+
+    def clip(video_id: str, split: Split, texts: list[str]) -> Clip:
+        return Clip(video_id, split, tuple(texts), media(video_id), origin=_youtube(urls.get(video_id, "")))
+
     if protocol == "full":
         for video_id, split in videos.items():
             if split not in SPLITS:
                 raise ValueError(f"{root}: video {video_id!r} has split {split!r}; known: {', '.join(SPLITS)}")
-            yield _clip(video_id, SPLITS[split], captions[video_id])
+            yield clip(video_id, SPLITS[split], captions[video_id])
         return
     for _, row in csv_rows(find(root, f"MSRVTT_train.{protocol}.csv"), "video_id"):
-        yield _clip(row["video_id"], "train", captions[row["video_id"]])
+        yield clip(row["video_id"], "train", captions[row["video_id"]])
     for _, row in csv_rows(find(root, "MSRVTT_JSFUSION_test.csv"), "video_id", "sentence"):
-        yield _clip(row["video_id"], "test", [row["sentence"]])
-
-
-def _clip(video_id: str, split: Split, texts: list[str]) -> Clip:
-    return Clip(video_id, split, tuple(texts), media(video_id))
+        yield clip(row["video_id"], "test", [row["sentence"]])
 
 
 def media(video_id: str) -> tuple[Media, ...]:
@@ -49,8 +50,13 @@ def media(video_id: str) -> tuple[Media, ...]:
     return places(FOLDERS, (f"{video_id}.mp4", f"{video_id}.webm"))
 
 
-def _data(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Official split and captions by video; the captions of a video need not stand together in the file."""
+def _youtube(url: str) -> str | None:
+    """The id in https://www.youtube.com/watch?v=<id>; None in any other address."""
+    return next(iter(parse_qs(urlsplit(url).query).get("v", [])), None)
+
+
+def _data(root: Path) -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
+    """Official split, captions and address by video; the captions of a video need not stand together in the file."""
     paths = [find_any(root, "MSRVTT_data.json")]
     if paths == [None]:  # the original release came in two files
         names = ("train_val_videodatainfo.json", "test_videodatainfo.json")
@@ -58,12 +64,14 @@ def _data(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     if None in paths:
         paths = [find(root, "MSRVTT_data.json")]  # raises, with the name to look for
     videos: dict[str, str] = {}
+    urls: dict[str, str] = {}
     captions: defaultdict[str, list[str]] = defaultdict(list)
     for path in filter(None, paths):
         data: Any = json_file(path)
         for number, video in enumerate(field(data, "videos", path, "top")):
-            videos[field(video, "video_id", path, f"videos[{number}]")] = str(video.get("split", ""))
+            video_id = field(video, "video_id", path, f"videos[{number}]")
+            videos[video_id], urls[video_id] = str(video.get("split", "")), str(video.get("url", ""))
         for number, sentence in enumerate(field(data, "sentences", path, "top")):
             place = f"sentences[{number}]"
             captions[field(sentence, "video_id", path, place)].append(field(sentence, "caption", path, place))
-    return videos, captions
+    return videos, captions, urls

@@ -9,18 +9,19 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 import fsspec
 import pandas as pd
 from tqdm import tqdm
 
-from clipvip import manifest, members
-from clipvip.config import CorpusSettings
+from clipvip import members
 from clipvip.corpora.account import Account
 from clipvip.corpora.annotation import ENDINGS, clean
 from clipvip.headers import IMAGE_ENDINGS, VideoError, check_header
+from clipvip.leaks import Leaks
 
 SOURCE = "caption"
 HEAD = 64  # bytes of a clip that its header needs
@@ -37,23 +38,15 @@ class Sample:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def make(settings: CorpusSettings, out: Path) -> dict[str, Any]:
-    """The shards at `settings.root` as `out/manifest.parquet`, a shard at a time. ValueError for more bad clips than
-    `max_bad`, a clip that lies in two places, or no clip at all.
-    """
-    root, account = str(settings.root), Account()
-    if not members.is_url(root):
-        root = str(Path(root).expanduser().resolve())
-    with manifest.Writer(out, root=root, format=settings.format, max_bad=settings.max_bad) as table:
-        for shard in tqdm(members.shards(root), desc="corpus", unit="shard", disable=None):
-            rows = list(_rows(root, shard, account))
-            if rows:
-                table.add(pd.DataFrame(rows))
-        account.stop_if_too_many(allowed=settings.max_bad, where=root)
-    return account.facts(out)
+def parts(root: str, account: Account, leaks: Leaks) -> Iterator[pd.DataFrame]:
+    """The rows of the shards at `root`, a shard at a time. ValueError for a sample that holds two clips."""
+    for shard in tqdm(members.shards(root), desc="corpus", unit="shard", disable=None):
+        rows = list(_rows(root, shard, account, leaks))
+        if rows:
+            yield pd.DataFrame(rows)
 
 
-def _rows(root: str, shard: str, account: Account) -> Iterator[dict[str, Any]]:
+def _rows(root: str, shard: str, account: Account, leaks: Leaks) -> Iterator[dict[str, Any]]:
     """Rows of the sound samples; the others are noted in the account."""
     files, place = fsspec.core.url_to_fs(root)
     url = f"{place.rstrip('/')}/{shard}"
@@ -68,13 +61,19 @@ def _rows(root: str, shard: str, account: Account) -> Iterator[dict[str, Any]]:
             if reason is not None:
                 account.unreadable.append({"clip_id": clip_id, "reason": reason})
                 continue
+            path, where = f"{shard}/{sample.clip.name}", (sample.clip.offset_data, sample.clip.size)
+            leak = leaks.named(clip_id, path, None)
+            leak = leak or leaks.same_content(where[1], partial(members.read, root, path, *where))
+            if leak is not None:
+                account.leaked.append({"clip_id": clip_id, "test": leak})
+                continue
             account.found += 1
             texts = [text for text in _texts(sample.notes) if text]
             if not texts:
                 account.empty[clip_id] = 1
                 continue
-            where = {"path": f"{shard}/{sample.clip.name}", "offset": sample.clip.offset_data, "size": sample.clip.size}
-            same = {"clip_id": clip_id, **where, "start": None, "end": None, "source": SOURCE, "split": "train"}
+            place = {"path": path, "offset": where[0], "size": where[1]}
+            same = {"clip_id": clip_id, **place, "start": None, "end": None, "source": SOURCE, "split": "train"}
             yield from ({**same, "text": text} for text in texts)
 
 
