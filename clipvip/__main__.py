@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from clipvip import data_commands
+from clipvip.data_commands import SOME_UNREADABLE, positive
+
 HOW = ("device", "workers", "micro_batch", "recompute", "checkpoint_seconds")  # of `run`: fields of Run
-SOME_UNREADABLE = 3  # exit code of `embed`: all else was embedded
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -134,17 +136,6 @@ def _embed(arguments: argparse.Namespace) -> int:
     return SOME_UNREADABLE if unreadable else 0
 
 
-def _prepare(arguments: argparse.Namespace) -> int:
-    from clipvip.corpora.prepare import prepare
-    from clipvip.corpora.transcode import Recipe
-
-    recipe = Recipe(fps=arguments.fps, side=arguments.side, quality=arguments.quality)
-    part = {"processes": arguments.workers, "shard": arguments.shard, "num_shards": arguments.of}
-    receipt = prepare(arguments.source, arguments.out, recipe, **part)
-    print("\n".join(f"{name:<16}{value}" for name, value in receipt.items()))
-    return SOME_UNREADABLE if receipt.get("num_unreadable") else 0
-
-
 def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
@@ -198,7 +189,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("study", type=Path, nargs="+", help="study folders")
     one.add_argument("--out", type=Path, required=True, help="the page")
     one.set_defaults(do=_report)
-    _add_data_commands(commands)
+    data_commands.add(commands)
     _add_model_commands(commands)
     return top
 
@@ -209,19 +200,6 @@ def _add_how(one: Any) -> None:
     one.add_argument("--micro-batch", type=int, help="train with this many clips in memory at a time (default: all)")
     one.add_argument("--recompute", action="store_true", help="recompute activations: less memory, a third more time")
     one.add_argument("--checkpoint-seconds", type=float, help="time between checkpoints of training (default: 120)")
-
-
-def _add_data_commands(commands: Any) -> None:
-    one = commands.add_parser("prepare", help="transcode a corpus or folder to small files; exit 3 if some are broken")
-    one.add_argument("source", type=Path, nargs="+", help="folder; what is no video or image is copied")
-    one.add_argument("--out", type=Path, required=True, help="the new folder: same paths, same annotations")
-    one.add_argument("--fps", type=float, default=3.0, help="frames a second, at most (default: 3)")
-    one.add_argument("--side", type=_positive, default=224, help="pixels of the short side, at most (default: 224)")
-    one.add_argument("--quality", type=int, default=23, help="x264 rate factor, lower is better (default: 23)")
-    one.add_argument("--workers", type=_positive, default=1, help="processes (default: 1)")
-    one.add_argument("--shard", type=int, default=0, help="which part, from 0")
-    one.add_argument("--of", type=_positive, default=1, help="number of parts, each a job of its own (default: 1)")
-    one.set_defaults(do=_prepare)
 
 
 def _add_model_commands(commands: Any) -> None:
@@ -237,17 +215,11 @@ def _add_model_commands(commands: Any) -> None:
     one.add_argument("--videos", type=Path, help="folder; every file below it but hidden ones is taken for a video")
     one.add_argument("--texts", type=Path, help="UTF-8 file, a text a line")
     one.add_argument("--out", type=Path, required=True, help="folder for the embeddings and their index")
-    one.add_argument("--num-frames", type=_positive, help="frames a video (default: the model's own number)")
-    one.add_argument("--batch-size", type=_positive, default=16, help="videos at a time; texts: 8 times as many")
+    one.add_argument("--num-frames", type=positive, help="frames a video (default: the model's own number)")
+    one.add_argument("--batch-size", type=positive, default=16, help="videos at a time; texts: 8 times as many")
     one.add_argument("--resize", choices=["squash", "crop"], default="squash", help="to a square (default: squash)")
     one.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     one.set_defaults(do=_embed)
-
-
-def _positive(word: str) -> int:
-    if (number := int(word)) < 1:
-        raise argparse.ArgumentTypeError(f"{word} is not at least 1")
-    return number
 
 
 def main(words: list[str] | None = None) -> int:

@@ -38,8 +38,10 @@ def missing_folders(jobs: Jobs) -> list[str]:
         if source is not None and source.startswith((".", "/")) and not Path(source).is_dir():
             found[f"{cell.stage}.source"] = f"{Path(source).absolute()} (a transformers folder, or give a hub id)"
         imported = getattr(own, "imported", None)
-        if imported is not None and not Path(imported).expanduser().is_file():
-            found["captioner.imported"] = f"with {Path(imported).absolute()} (a jsonl of clip_id and caption)"
+        if imported is not None and not Path(imported).expanduser().exists():
+            found["captioner.imported"] = (
+                f"with {Path(imported).absolute()} (a jsonl of clip_id and caption, or an LMDB)"
+            )
     return [f"{key}: no folder {value}" for key, value in found.items()]
 
 

@@ -47,6 +47,7 @@ ROWS = [
     ["runs"],
     ["track"],
     ["report"],
+    ["data_commands"],
     ["__main__"],
 ]
 ROW = {name: i for i, names in enumerate(ROWS) for name in names}
