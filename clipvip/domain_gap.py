@@ -5,9 +5,9 @@ normalised mutual information of cluster and source is 0 where they read alike a
 training texts of the downstream sets are read.
 """
 
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
-from clipvip import manifest
+from clipvip import language_statistics, manifest
 from clipvip.column import Column
 from clipvip.config import GapSettings, ModelSettings
 from clipvip.embed import embed_texts, load_model, load_tokenizer
@@ -27,31 +27,38 @@ from clipvip.run import Run
 MAX_TOKENS = 77  # of a text, as CLIP reads them
 POINTS = 200  # of each source and set in the projection
 
+FEWEST = 4  # sentences of a source: a repetition draws half of them
+CAPTIONS = "captions.parquet"
+
 Features = Float[np.ndarray, "sentences dim"]
+Rows = Int[np.ndarray, " rows"]
+Facts = list[set[tuple[str, str]]]
 
 
 def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
-    """nmi.csv, points.csv and statistics.csv of inputs "clip", "source:<name>" and "downstream:<set>".
+    """nmi.csv, points.csv, statistics.csv and overlap.csv of inputs "clip", "source:<name>" and "downstream:<set>".
 
-    ValueError where a side is not given, or an input holds fewer than two sentences.
+    ValueError where a side is not given, or an input holds fewer than four sentences.
     """
     if {_role(role)["kind"] for role in inputs if ":" in role} != {"source", "downstream"}:
         raise ValueError("gap: give at least one language source (`gap_sources`) and one set of `downstream`")
     texts = {role: read_texts(folder, role) for role, folder in inputs.items() if ":" in role}
-    drawn = {role: draw(known, settings, role) for role, known in texts.items()}
+    rows = {role: draw(len(known), settings, role) for role, known in texts.items()}
+    drawn = {role: _take(texts[role], own) for role, own in rows.items()}
     wanted = list(dict.fromkeys(text for samples in drawn.values() for sample in samples for text in sample))
     features = _embed(wanted, inputs["clip"], run.device)
     place = {text: row for row, text in enumerate(wanted)}
     located = {role: [np.array([place[t] for t in sample]) for sample in samples] for role, samples in drawn.items()}
-    table = _gaps(located, features, settings)
+    table = _gaps(located, features, settings, {role: len(known) for role, known in texts.items()})
     table.to_csv(out / "nmi.csv", index=False)
     _points({role: samples[0][:POINTS] for role, samples in drawn.items()}, features, place).to_csv(
         out / "points.csv", index=False
     )
-    fewest = min(len(samples[0]) for samples in drawn.values())  # vocabularies compare at equal numbers only
-    pd.DataFrame({**_role(role), **language_statistics(samples[0][:fewest])} for role, samples in drawn.items()).to_csv(
+    first = {role: samples[0] for role, samples in drawn.items()}
+    _statistics(first, known_facts(inputs, {role: own[0] for role, own in rows.items()})).to_csv(
         out / "statistics.csv", index=False
     )
+    _overlaps(first).to_csv(out / "overlap.csv", index=False)
     summary = {
         str(pair): round(float(values.mean()), 5)
         for pair, values in table["nmi"].groupby(table["source"] + "/" + table["downstream"], sort=False)
@@ -59,16 +66,28 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
     return {"texts": {role: len(known) for role, known in texts.items()}, "embedded": len(wanted), "nmi": summary}
 
 
-def draw(texts: Column, settings: GapSettings, role: str) -> list[list[str]]:
-    """For each repetition `settings.sentences` of the texts, or all where there are fewer, in seeded random order."""
-    size, seed = min(settings.sentences, len(texts)), zlib.crc32(role.encode())
-    rows = [np.random.default_rng([i, seed]).permutation(len(texts))[:size] for i in range(settings.repeats)]
-    drawn = texts.take(np.concatenate(rows))
+def draw(count: int, settings: GapSettings, role: str) -> list[Rows]:
+    """For each repetition the rows of `settings.sentences` of `count` texts, seeded, but half of them at most.
+
+    Halves of a small set spread as whole sets of its size would, which a set drawn whole each time cannot show.
+    """
+    size, seed = min(settings.sentences, count // 2), zlib.crc32(role.encode())
+    return [np.random.default_rng([i, seed]).permutation(count)[:size] for i in range(settings.repeats)]
+
+
+def _take(texts: Column, rows: Sequence[Rows]) -> list[list[str]]:
+    """The texts of every repetition, in one pass."""
+    drawn, size = texts.take(np.concatenate(rows)), len(rows[0])
     return [drawn[start : start + size] for start in range(0, len(drawn), size)]
 
 
-def _gaps(located: Mapping[str, list[Any]], features: Features, settings: GapSettings) -> pd.DataFrame:
-    """NMI of each source, downstream set and repetition, equal numbers of sentences on both sides."""
+def _gaps(
+    located: Mapping[str, list[Any]], features: Features, settings: GapSettings, counts: Mapping[str, int]
+) -> pd.DataFrame:
+    """NMI of each source, downstream set and repetition, equal numbers of sentences on both sides.
+
+    `reused` is what `statistics.t_interval` needs: of the side that has fewer texts beside those that were drawn.
+    """
     roles = [(role, _role(role)) for role in located]
     pairs = [(a, b) for a in roles for b in roles if (a[1]["kind"], b[1]["kind"]) == ("source", "downstream")]
     rows = []
@@ -78,7 +97,8 @@ def _gaps(located: Mapping[str, list[Any]], features: Features, settings: GapSet
             both = features[ours[:size]], features[theirs[:size]]
             nmi = gap(*both, clusters=settings.clusters, starts=settings.starts, seed=repeat)
             pair = {"source": source["source"], "downstream": target["source"]}
-            rows.append({**pair, "repeat": repeat, "nmi": nmi, "sentences": size})
+            reused = max(size / (counts[role] - size) for role in (one, other))
+            rows.append({**pair, "repeat": repeat, "nmi": nmi, "sentences": size, "reused": reused})
     return pd.DataFrame(rows)
 
 
@@ -97,33 +117,68 @@ def gap(ours: Features, theirs: Features, *, clusters: int, starts: int, seed: i
     return float(normalized_mutual_info_score(side, found))
 
 
-def language_statistics(texts: Sequence[str]) -> dict[str, int | float]:
-    """Sentences, mean length in words, distinct words, and distinct words per word (type-token ratio)."""
-    words = [re.findall(r"\w+(?:'\w+)?", text.lower()) for text in texts]
-    total, distinct = sum(map(len, words)), len({word for sentence in words for word in sentence})
-    return {
-        "sentences": len(texts),
-        "mean_words": total / max(1, len(texts)),
-        "vocabulary": distinct,
-        "type_token": distinct / max(1, total),
-    }
+def _statistics(texts: Mapping[str, list[str]], facts: Mapping[str, Facts]) -> pd.DataFrame:
+    """A row a source or set; `naming` only where a generated world knows the scenes of all its texts."""
+    fewest = min(map(len, texts.values()))
+    rows = []
+    for role, said in texts.items():
+        row: dict[str, Any] = {**_role(role), **language_statistics.of_texts(said[:fewest])}
+        if role in facts:
+            from clipvip.mini.language import named_in
+
+            row["naming"] = language_statistics.naming(said[:fewest], facts[role][:fewest], named_in)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _overlaps(texts: Mapping[str, list[str]]) -> pd.DataFrame:
+    """Vocabulary of every source against every downstream set."""
+    fewest = min(map(len, texts.values()))
+    kinds = {role: _role(role) for role in texts}
+    return pd.DataFrame(
+        {
+            "source": kinds[one]["source"],
+            "downstream": kinds[other]["source"],
+            **language_statistics.overlap(texts[one][:fewest], texts[other][:fewest]),
+        }
+        for one in texts
+        for other in texts
+        if (kinds[one]["kind"], kinds[other]["kind"]) == ("source", "downstream")
+    )
+
+
+def known_facts(inputs: Mapping[str, Path], rows: Mapping[str, Rows]) -> dict[str, Facts]:
+    """What the middle frame of each drawn text's clip shows, (kind, value), of roles whose scenes are all known.
+
+    Only a generated world knows; captions are of the clips of one of the corpora given.
+    """
+    from clipvip.mini.truth import known_scenes
+
+    corpora = {role: folder for role, folder in inputs.items() if ":" in role and not (folder / CAPTIONS).is_file()}
+    scenes = {role: known_scenes(manifest.media_url(folder)) for role, folder in corpora.items()}
+    found = {}
+    for role, own in rows.items():
+        ids = Column(partial(_columns, inputs[role], "clip_id")).take(own) if any(scenes.values()) else []
+        rivals = [scenes[role]] if role in scenes else list(scenes.values())
+        known = next((each for each in rivals if all(clip_id in each for clip_id in ids)), {})
+        if known and ids:
+            found[role] = [known[clip_id] for clip_id in ids]
+    return found
+
+
+def _columns(folder: Path, name: str) -> Iterator[Any]:
+    """ "clip_id" or "text" of a captions cell, or of a corpus: its train split alone where it is a downstream set."""
+    if (folder / CAPTIONS).is_file():
+        name = "caption" if name == "text" else name
+        return (batch[name] for batch in pq.ParquetFile(folder / CAPTIONS).iter_batches(manifest.PART, columns=[name]))
+    return (batch[name] for batch in manifest.scan(folder, [name], split="train"))
 
 
 def read_texts(folder: Path, role: str) -> Column:
-    """The sentences of a captions cell, or of a corpus: its train split alone where it is a downstream set.
-
-    ValueError where there are none.
-    """
-
-    def parts() -> Iterator[Any]:
-        if (folder / "captions.parquet").is_file():
-            file = pq.ParquetFile(folder / "captions.parquet")
-            return (batch["caption"] for batch in file.iter_batches(manifest.PART, columns=["caption"]))
-        return (batch["text"] for batch in manifest.scan(folder, ["text"], split="train"))
-
-    texts = Column(parts)
-    if len(texts) < 2:
-        raise ValueError(f"{role}: {folder} has {len(texts)} texts to train on; the domain gap needs two at least")
+    """The sentences of a captions cell, or of a corpus; ValueError where there are too few to draw two of."""
+    texts = Column(partial(_columns, folder, "text"))
+    if len(texts) < FEWEST:
+        raise ValueError(f"{role}: {folder} has {len(texts)} texts to train on; the domain gap needs {FEWEST} at least")
     return texts
 
 

@@ -205,14 +205,16 @@ def _score_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tu
 
 
 def _gap_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tuple[float, float], int, str]:
-    """The same for NMI: repeats are paired, since one repeat may share the sentences of the downstream set."""
+    """The same for NMI: repeats are paired, since both sources met the same sentences of the downstream set in each."""
     rows = study.nmi[study.nmi["downstream"] == expectation.metric.downstream]
     sides = rows.pivot_table(index="repeat", columns="source", values="nmi", aggfunc="first")
     if not {expectation.left, expectation.right} <= set(sides.columns):
         return NOTHING, (math.nan, math.nan), 0, f"missing: no {expectation.metric.name} of both sources"
     left, right = (sides[name].to_numpy(np.float64) for name in (expectation.left, expectation.right))
     note = f"{len(left)} repeated draws of sentences from the same corpora, one text encoder"
-    return statistics.t_interval(left - right), (float(left.mean()), float(right.mean())), 1, note
+    reused = float(rows.loc[rows["source"].isin((expectation.left, expectation.right)), "reused"].max())
+    interval = statistics.t_interval(left - right, reused=reused)
+    return interval, (float(left.mean()), float(right.mean())), 1, note
 
 
 def curves(study: Study) -> pd.DataFrame:
@@ -234,6 +236,6 @@ def gap(study: Study) -> pd.DataFrame:
     """Mean NMI of every source and set, with its t interval over repeats."""
     rows = []
     for (source, downstream), each in study.nmi.groupby(["source", "downstream"], sort=False):
-        interval = statistics.t_interval(each["nmi"].to_numpy(np.float64))
+        interval = statistics.t_interval(each["nmi"].to_numpy(np.float64), reused=float(each["reused"].iloc[0]))
         rows.append((source, downstream, *interval, len(each), each["sentences"].iloc[0]))
     return pd.DataFrame(rows, columns=GAP)

@@ -15,9 +15,11 @@ from transformers import AutoTokenizer, CLIPModel
 from clipvip import manifest
 from clipvip.column import Column
 from clipvip.config import GapSettings
-from clipvip.domain_gap import draw, gap, language_statistics, make, read_texts
+from clipvip.domain_gap import draw, gap, make, read_texts
 from clipvip.run import Run
+from clipvip.statistics import t_interval
 
+FIGURES = ("red circle", "green ring", "blue square", "red ring", "blue ring", "green cross")
 SPOKEN = [f"well so now you see {word} over there" for word in ("it", "us", "them", "me", "you", "her")]
 
 
@@ -52,24 +54,47 @@ def test_gap_is_near_zero_for_two_samples_of_one_source_and_one_for_two_sources(
     assert gap(one, two + 9, clusters=2, starts=3, seed=0) == pytest.approx(1)
 
 
-def test_samples_are_seeded_differ_by_repeat_and_take_all_of_a_small_source() -> None:
+def test_samples_are_seeded_differ_by_repeat_and_take_half_of_a_small_source() -> None:
+    settings = GapSettings(sentences=20, repeats=3)
+    drawn = draw(50, settings, "source:a")
+    assert all((one == two).all() for one, two in zip(drawn, draw(50, settings, "source:a"), strict=True))
+    assert [len(set(sample.tolist())) for sample in drawn] == [20, 20, 20]
+    assert list(drawn[0]) != list(drawn[1])
+    seed = [2, zlib.crc32(b"source:a")]
+    assert list(drawn[2]) == list(np.random.default_rng(seed).permutation(50)[:20])
+    assert len(draw(50, GapSettings(sentences=80, repeats=1), "source:a")[0]) == 25
+
+
+def test_a_column_reads_the_wanted_rows() -> None:
     said = [str(number) for number in range(50)]
     texts = Column(lambda: iter([pa.array(said[:13]), pa.array(said[13:13]), pa.array(said[13:])]))
-    settings = GapSettings(sentences=20, repeats=3)
-    drawn = draw(texts, settings, "source:a")
-    assert drawn == draw(texts, settings, "source:a")
-    assert [len(set(sample)) for sample in drawn] == [20, 20, 20]
-    assert drawn[0] != drawn[1]
-    seed = [2, zlib.crc32(b"source:a")]
-    assert drawn[2] == [said[row] for row in np.random.default_rng(seed).permutation(50)[:20]]
-    assert sorted(draw(texts, GapSettings(sentences=80, repeats=1), "source:a")[0]) == sorted(said)
+    assert texts.take(np.array([40, 2, 12, 13, 2])) == ["40", "2", "12", "13", "2"]
     with pytest.raises(IndexError, match="rows 4 to 50 of 50 texts"):
         texts.take(np.array([50, 4]))
 
 
-def test_language_statistics_by_hand() -> None:
-    found = language_statistics(["A dog runs.", "the dog's tail, the end"])
-    assert found == {"sentences": 2, "mean_words": 4.0, "vocabulary": 7, "type_token": 7 / 8}
+def test_intervals_of_a_small_set_cover_the_gap_of_its_language() -> None:
+    """80 texts stand for a language: over many such sets nine intervals in ten hold the gap of new ones, and more; a
+    set drawn whole each time, with intervals of its repeats alone, holds it less often."""
+    rng, settings, rounds = np.random.default_rng(3), GapSettings(sentences=1000, repeats=8), 30
+    source = rng.normal(0, 1, (4000, 3))
+
+    def language(count: int) -> np.ndarray:
+        return rng.normal(0, 1, (count, 3)) + np.array([1.2, 0, 0])
+
+    def nmi(ours: np.ndarray, theirs: np.ndarray) -> float:
+        return gap(ours, theirs, clusters=2, starts=1, seed=0)
+
+    truth = {m: np.mean([nmi(rng.permutation(source)[:m], language(m)) for _ in range(100)]) for m in (40, 80)}
+    held = {40: 0, 80: 0}
+    for _ in range(rounds):
+        own = language(80)
+        halves = [nmi(rng.permutation(source)[:40], own[rows]) for rows in draw(80, settings, str(rng.random()))]
+        whole = [nmi(rng.permutation(source)[:80], own) for _ in range(settings.repeats)]
+        for m, found in ((40, t_interval(np.array(halves), reused=1.0)), (80, t_interval(np.array(whole)))):
+            held[m] += found.low <= truth[m] <= found.high
+    assert held[40] >= 0.9 * rounds
+    assert held[80] < 0.8 * rounds
 
 
 def corpus(folder: Path, texts: list[str], split: str, more: list[tuple[str, str]] = []) -> Path:  # noqa: B006
@@ -89,7 +114,7 @@ def inputs(tmp_path: Path, tiny_clip_folder: Path) -> dict[str, Path]:
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip/model").symlink_to(tiny_clip_folder)
     (tmp_path / "captions").mkdir()
-    captions = pd.DataFrame({"clip_id": ["a", "b", "c"], "caption": ["a red circle", "a green ring", "a blue square"]})
+    captions = pd.DataFrame({"clip_id": list("abcdef"), "caption": [f"a {each}" for each in FIGURES]})
     captions.to_parquet(tmp_path / "captions/captions.parquet")
     return {
         "clip": tmp_path / "clip",
@@ -97,7 +122,7 @@ def inputs(tmp_path: Path, tiny_clip_folder: Path) -> dict[str, Path]:
         "source:captions": tmp_path / "captions",
         "downstream:msrvtt": corpus(
             tmp_path / "msrvtt",
-            [s for s in SENTENCES if s != "water"],
+            [*(s for s in SENTENCES if s != "water"), "two dogs", "a cat", "some rain"],
             "train",
             [("a secret of the test split", "test")],
         ),
@@ -106,14 +131,17 @@ def inputs(tmp_path: Path, tiny_clip_folder: Path) -> dict[str, Path]:
 
 def test_stage_writes_equal_numbers_of_training_sentences(inputs: dict[str, Path], tmp_path: Path) -> None:
     settings = GapSettings(sentences=5, starts=2, repeats=3)
+    middle = json.dumps({"colour": "red", "shape": "ring", "background": "grass", "visible": True})
+    truth = pd.DataFrame({"clip_id": [*list("abcdef"), *(f"c{n}" for n in range(6))], "middle": middle})
+    truth.to_parquet(tmp_path / "subtitles/truth.parquet")  # its captions are of these clips too
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         facts = make(settings, inputs, tmp_path / name, Run(work=tmp_path))
-    for file in ("nmi.csv", "points.csv", "statistics.csv"):
+    for file in ("nmi.csv", "points.csv", "statistics.csv", "overlap.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     json.dumps(facts)
     nmi = pd.read_csv(tmp_path / "one/nmi.csv")
-    assert list(nmi.columns) == ["source", "downstream", "repeat", "nmi", "sentences"]
+    assert list(nmi.columns) == ["source", "downstream", "repeat", "nmi", "sentences", "reused"]
     assert list(nmi["source"]) == ["subtitles"] * 3 + ["captions"] * 3
     assert set(nmi["sentences"]) == {3}
     assert nmi["nmi"].between(0, 1).all()
@@ -125,6 +153,13 @@ def test_stage_writes_equal_numbers_of_training_sentences(inputs: dict[str, Path
     assert statistics.loc["captions", "mean_words"] == 3
     assert set(statistics["sentences"]) == {3}
     assert statistics.loc["msrvtt", "kind"] == "downstream"
+    assert statistics["naming"].isna().tolist() == [False, False, True]
+    own = [FIGURES[row] for row in draw(6, settings, "source:captions")[0]]
+    assert statistics.loc["captions", "naming"] == pytest.approx(np.mean(["red" in t or "ring" in t for t in own]))
+    assert statistics.loc["subtitles", "naming"] == 0
+    overlaps = pd.read_csv(tmp_path / "one/overlap.csv")
+    assert list(overlaps["source"] + "/" + overlaps["downstream"]) == ["subtitles/msrvtt", "captions/msrvtt"]
+    assert all(overlaps[name].between(0, 1).all() for name in ("covered", "jaccard"))
 
 
 @torch.inference_mode()

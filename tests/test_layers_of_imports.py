@@ -18,7 +18,7 @@ ROWS = [
     ["jobs"],
     ["overview", "search", "clean"],
     ["sweep"],
-    ["ids", "column", "members", "vocabulary", "keyed_texts"],
+    ["ids", "column", "language_statistics", "members", "vocabulary", "keyed_texts"],
     ["sentences", "subsets", "imported"],
     ["manifest"],
     ["places", "quarantine", "leaks"],

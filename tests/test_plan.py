@@ -14,7 +14,7 @@ import yaml
 from listings import counts, write
 
 from clipvip.config import CorpusSettings
-from clipvip.corpora.corpus import READERS
+from clipvip.corpora.reading import READERS
 from clipvip.experiment import RunSettings
 from clipvip.rules import Rule, all_ask, asks
 from clipvip.settings import read_yaml

@@ -173,6 +173,9 @@ def test_t_interval_of_repeats() -> None:
     assert statistics.t_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx(
         (2, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5)
     )
+    half = 4.302652729911275 * 1.0 * math.sqrt(1 / 3 + 0.5)
+    reused = statistics.t_interval(np.array([1.0, 2.0, 3.0]), reused=0.5)
+    assert reused == pytest.approx((2.0, 2.0 - half, 2.0 + half))
     assert statistics.t_interval(np.array([1.0])) == pytest.approx((1, math.nan, math.nan), nan_ok=True)
 
 

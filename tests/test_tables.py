@@ -151,8 +151,8 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
     nmi = {"subtitles": [0.30, 0.34, 0.32], "captions": [0.02, 0.05, 0.03], "coco": [0.31, 0.33, 0.34]}
     expect = [f"subtitles > {name} on nmi/msrvtt" for name in ("captions", "coco")]
     plan = plan_of(tmp_path, (0,), expect=expect, gap="gap")
-    rows = [(s, "msrvtt", i, each, 50) for s, values in nmi.items() for i, each in enumerate(values)]
-    columns = ["source", "downstream", "repeat", "nmi", "sentences"]
+    rows = [(s, "msrvtt", i, each, 50, 0.5) for s, values in nmi.items() for i, each in enumerate(values)]
+    columns = ["source", "downstream", "repeat", "nmi", "sentences", "reused"]
     pd.DataFrame(rows, columns=columns).to_csv(cell(tmp_path, "gap", "gap") / "nmi.csv", index=False)
     found = _make(plan, tmp_path / "out")
     first = found["gap"].iloc[0]
@@ -162,10 +162,12 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
         3,
         50,
     )
-    assert first[["nmi", "low", "high"]].tolist() == pytest.approx(statistics.t_interval(np.array(nmi["subtitles"])))
+    assert first[["nmi", "low", "high"]].tolist() == pytest.approx(
+        statistics.t_interval(np.array(nmi["subtitles"]), reused=0.5)
+    )
     verdicts = found["verdicts"]
     assert verdicts["verdict"].tolist() == ["yes", "undetermined"]
-    paired = statistics.t_interval(np.array(nmi["subtitles"]) - np.array(nmi["captions"]))
+    paired = statistics.t_interval(np.array(nmi["subtitles"]) - np.array(nmi["captions"]), reused=0.5)
     assert verdicts.loc[0, ["difference", "low", "high"]].tolist() == pytest.approx(paired)
 
 

@@ -7,14 +7,23 @@ Meaning is never read back from strings: it is the plan applied to the scene, so
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from clipvip.mini.scenes import SLOTS, UNSAID, Scene, facts, reverse
+from clipvip.mini.scenes import NAMES, SLOTS, UNSAID, Scene, facts, reverse
 from clipvip.mini.styles import OBJECT_SLOTS, STYLES, Style
-from clipvip.mini.words import PLAIN_FACTS
+from clipvip.mini.words import PLAIN_FACTS, VERB_WORDS, WORDS
 
 _WORD = re.compile(r"[a-z]+")
+_EVENTS = re.compile(r"\b(?:" + "|".join(sorted(chain(*VERB_WORDS.values()), key=len, reverse=True)) + r")\b")
+_FACTS = {
+    phrase: (slot, value)
+    for words in WORDS.values()
+    for slot, phrases in words.items()
+    for phrase, value in zip(phrases, NAMES[slot], strict=True)
+    if phrase
+}
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,12 @@ def say(seen: Mapping[str, int], events: tuple[int, ...], plan: Plan, style: str
     form: Style = STYLES[style]
     sentences = form.put(np.random.default_rng(wording), said, events)
     return Utterance(tuple(sentences), Meaning(tuple(said.get(slot, UNSAID) for slot in SLOTS), events))
+
+
+def named_in(text: str) -> set[tuple[str, str]]:
+    """(slot, value) of every fact that a text of any register names; words inside those of an event do not count."""
+    rest = _EVENTS.sub(" ", text.lower())
+    return {fact for phrase, fact in _FACTS.items() if re.search(rf"\b{phrase}\b", rest)}
 
 
 def mentions(text: str) -> dict[str, str]:
