@@ -149,6 +149,17 @@ class Study:
             return pd.DataFrame(columns=["source", "downstream", "repeat", "nmi", "sentences", "reused"])
         return pd.read_csv(cell.folder / "nmi.csv")
 
+    @cached_property
+    def language(self) -> pd.DataFrame:
+        """A row a source and set of the domain-gap cell: its statistics, and `covers/<set>`, the share of the set's
+        words that it has; no rows where there is no cell."""
+        cell = self.cells.get(self.plan.get("gap") or "")
+        if cell is None:
+            return pd.DataFrame(columns=["source", "kind", "sentences"])
+        pairs = pd.read_csv(cell.folder / "overlap.csv")
+        overlaps = pairs.pivot_table(index="source", columns="downstream", values="covered", sort=False)
+        return pd.read_csv(cell.folder / "statistics.csv").join(overlaps.add_prefix("covers/"), on="source")
+
     def expectations(self) -> list[Expectation]:
         """The lines of `expect`, parsed."""
         sources = sorted(set(self.nmi["source"]))

@@ -1,9 +1,10 @@
 """The tables of a study: receipts and ranks of its cells -> values, intervals, tests and verdicts (pandas only).
 
 table.csv has a row a variant and seed, summary.csv a row a variant over seeds, tests.csv every variant against
-the baseline, verdicts.csv the paper's claims, curves.csv the validation scores along post-pretraining, gap.csv
-the language domain gap (sections 3.1 to 4), trends.csv slopes along a scale, published.csv what papers give, at
-their scale only. A cell that is not finished leaves blanks and a row of status "missing", or "failed" with the reason.
+the baseline, verdicts.csv the paper's claims, curves.csv the validation scores along post-pretraining, gap.csv and
+language.csv the language domain gap (sections 3.1 to 4), trends.csv slopes along a scale, published.csv what papers
+give, at their scale only. A cell that is not finished leaves blanks and a row of status "missing", or "failed" with
+the reason.
 """
 
 import json
@@ -36,7 +37,7 @@ def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
     tables = {"table": table(study), "summary": summary(study), "tests": tests(study), "curves": curves(study)}
     tables["verdicts"] = pd.DataFrame([verdict(study, each) for each in expectations], columns=VERDICTS)
     if plan.get("gap"):
-        tables["gap"] = gap(study)
+        tables |= {"gap": gap(study), "language": study.language}
     if plan.get("trend"):
         tables["trends"] = trends(study)
     if plan.get("published"):

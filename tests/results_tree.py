@@ -83,7 +83,13 @@ class Tree:
             for i in range(5)
         ]
         pd.DataFrame(rows).to_csv(folder / "nmi.csv", index=False)
+        overlap = [(source, name, 0.5, 0.25) for source in GAP for name in ("msrvtt", "didemo")]
+        columns = ["source", "downstream", "covered", "jaccard"]
+        pd.DataFrame(overlap, columns=columns).to_csv(folder / "overlap.csv", index=False)
         kinds = [("subtitles", "source"), ("captions", "source"), ("msrvtt", "downstream"), ("didemo", "downstream")]
+        language = {"sentences": 100, "mean_words": 7.5, "sd_words": 1.5, "vocabulary": 90, "type_token": 0.12}
+        statistics = [{"source": s, "kind": k, **language, "naming": 0.75 if k == "source" else None} for s, k in kinds]
+        pd.DataFrame(statistics).to_csv(folder / "statistics.csv", index=False)
         points = [(s, k, 0.1 * i, 0.2 * i * i, "a red circle") for s, k in kinds for i in range(10)]
         pd.DataFrame(points, columns=["source", "kind", "x", "y", "text"]).to_csv(folder / "points.csv", index=False)
         return folder

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from results_tree import Tree, data_scale, domain_gap, main, write_tables
 
-from clipvip import figures
+from clipvip import figures, report_tables
 from clipvip.findings import findings
 from clipvip.receipts import results_root
-from clipvip.report import _published, make
+from clipvip.report import make
 
 
 class Page(HTMLParser):
@@ -87,6 +87,8 @@ def test_page_holds_the_tables(page: Page, studies: list[Path]) -> None:
     summary = pd.read_csv(studies[2] / "summary.csv")
     assert f"{summary['msrvtt/t2v/R@1'][1]:.1f}" in page.text
     assert "subtitles against msrvtt" in page.text
+    assert "names its scene" in page.text
+    assert "words of didemo" in page.text
     for folder in studies:
         assert findings(folder) in page.text
         for line in json.loads((folder / "plan.json").read_text())["expect"]:
@@ -126,6 +128,28 @@ def test_page_of_a_study_without_tables(tmp_path: Path) -> None:
     text = Page((tmp_path / "report.html").read_text()).text
     assert "Missing: verdicts.csv" in text
     assert "Missing: summary.csv" in text
+
+
+def test_page_lists_what_was_not_run(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    folder, other = main(tree), data_scale(tree)
+    write_tables(folder)
+    plan = json.loads((folder / "plan.json").read_text())
+    row = plan["rows"][0]
+    gone, failed = row["cells"]["fine_tuned/msrvtt"], row["cells"]["fine_tuned/didemo"]
+    for key in (gone, failed):
+        shutil.rmtree(results_root(folder) / "cells" / "evaluate" / key.split("/")[-1])
+    (results_root(folder) / "failed").mkdir()
+    reason = {"reason": "ValueError: no such frame"}
+    (results_root(folder) / f"failed/evaluate-{failed.split('/')[-1]}.json").write_text(json.dumps(reason))
+    make([folder], tmp_path / "report.html")
+    text = re.sub(r"\s+", " ", Page((tmp_path / "report.html").read_text()).text)
+    who = f"main, {row['variant']}, seed {row['seed']}"
+    assert f"evaluate/{gone.split('/')[-1]}: {who} (fine_tuned/msrvtt)" in text
+    assert "evaluate: ValueError: no such frame" in text
+    assert f"the study {other.name}" in text
+    make([folder, other], tmp_path / "both.html")
+    assert f"the study {other.name}" not in Page((tmp_path / "both.html").read_text()).text
 
 
 def test_page_needs_studies(tmp_path: Path) -> None:
@@ -219,7 +243,7 @@ def test_published_figures_stand_beside_ours_only_where_the_plan_asks(studies: l
     table = pd.read_csv(scaled / "published.csv")
     own = table[(table["variant"] == "clip_vip") & (table["metric"] == "msrvtt/t2v/R@1")]
     assert own["published"].tolist() == [50.1]
-    page = _published(scaled)
+    page = report_tables.published(scaled)
     row = next(row for row in page["rows"] if row[0] == "CLIP-ViP" and row[1]["text"] == "msrvtt/t2v/R@1")
     ours = pd.read_csv(scaled / "summary.csv").set_index("variant").loc["clip_vip", "msrvtt/t2v/R@1"]
     assert [cell["text"] for cell in row[2:]] == [

@@ -153,7 +153,13 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, (0,), expect=expect, gap="gap")
     rows = [(s, "msrvtt", i, each, 50, 0.5) for s, values in nmi.items() for i, each in enumerate(values)]
     columns = ["source", "downstream", "repeat", "nmi", "sentences", "reused"]
-    pd.DataFrame(rows, columns=columns).to_csv(cell(tmp_path, "gap", "gap") / "nmi.csv", index=False)
+    folder = cell(tmp_path, "gap", "gap")
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "nmi.csv", index=False)
+    overlaps = pd.DataFrame({"source": list(nmi), "downstream": "msrvtt", "covered": [0.2, 0.5, 0.9], "jaccard": 0.1})
+    overlaps.to_csv(folder / "overlap.csv", index=False)
+    language = [(source, "source", 50, 7.0) for source in nmi] + [("msrvtt", "downstream", 50, 9.0)]
+    kinds = ["source", "kind", "sentences", "mean_words"]
+    pd.DataFrame(language, columns=kinds).to_csv(folder / "statistics.csv", index=False)
     found = _make(plan, tmp_path / "out")
     first = found["gap"].iloc[0]
     assert (first["source"], first["downstream"], first["repeats"], first["sentences"]) == (
@@ -167,6 +173,8 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
     )
     verdicts = found["verdicts"]
     assert verdicts["verdict"].tolist() == ["yes", "undetermined"]
+    covers = found["language"].set_index("source")["covers/msrvtt"]
+    assert covers.dropna().to_dict() == {"subtitles": 0.2, "captions": 0.5, "coco": 0.9}
     paired = statistics.t_interval(np.array(nmi["subtitles"]) - np.array(nmi["captions"]), reused=0.5)
     assert verdicts.loc[0, ["difference", "low", "high"]].tolist() == pytest.approx(paired)
 
