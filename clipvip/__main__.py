@@ -14,17 +14,23 @@ HOW = ("device", "workers", "micro_batch", "recompute", "checkpoint_seconds")  #
 
 def _run(arguments: argparse.Namespace) -> None:
     from clipvip.cells import run_spec
+    from clipvip.live import shown
 
     how = {name: getattr(arguments, name) for name in HOW}
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+
+    def run(**more: Any) -> None:
         for spec in arguments.spec:
-            run_spec(spec, **how)
+            uri = arguments.live if more.get("rank", 0) == 0 else None
+            with shown(spec, uri, arguments.live_experiment) as log:
+                run_spec(spec, **how | more | ({"log": log} if log else {}))
+
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        run()
         return
     from clipvip import distributed  # torch takes its second to load; a process alone may not need it
 
     with distributed.joined(arguments.device) as device:
-        for spec in arguments.spec:
-            run_spec(spec, **how | {"device": device, "rank": distributed.rank(), "agree": distributed.first})
+        run(device=device, rank=distributed.rank(), agree=distributed.first)
 
 
 def _caption_shard(arguments: argparse.Namespace) -> None:
@@ -69,10 +75,14 @@ def _track(arguments: argparse.Namespace) -> None:
 
     from clipvip import track
 
-    if arguments.plan is None:
+    if not arguments.plan:
         track.create(arguments.uri, arguments.artifacts)
-    else:
-        print(track.mirror(json.loads(arguments.plan.read_text()), arguments.uri, arguments.plan.parent))
+    for path in arguments.plan:
+        plans = [path] if path.is_file() else sorted(path.glob("studies/*/plan.json"))
+        if not plans:
+            raise ValueError(f"{path}: neither a plan.json nor the folder of an experiment (results/<experiment>)")
+        for plan in plans:
+            print(f"{plan.parent.name}: {track.mirror(json.loads(plan.read_text()), arguments.uri, plan.parent)}")
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
@@ -143,6 +153,8 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("run", help="make cells from their spec files, in order; finished ones are left alone")
     one.add_argument("spec", type=Path, nargs="+", help="results/specs/<stage>-<key>.json")
+    one.add_argument("--live", metavar="URI", help="show training at this MLflow store as it goes")
+    one.add_argument("--live-experiment", default="live", help="its experiment (default: live)")
     _add_how(one)
     one.set_defaults(do=_run)
 
@@ -171,8 +183,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("study", type=Path, nargs="+", help="study folders, for example results/mini/studies/main")
     one.set_defaults(do=_show)
 
-    one = commands.add_parser("track", help="mirror a study's cells into MLflow; without a plan, create the store")
-    one.add_argument("plan", type=Path, nargs="?", help="results/<experiment>/studies/<study>/plan.json")
+    one = commands.add_parser("track", help="bring MLflow up to date with cells; without a plan, create the store")
+    one.add_argument("plan", type=Path, nargs="*", help="results/<experiment>, or studies/<study>/plan.json below it")
     one.add_argument("--uri", required=True, help="MLflow tracking URI")
     one.add_argument("--artifacts", type=Path, help="artifact folder of a new store")
     one.set_defaults(do=_track)

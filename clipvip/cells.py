@@ -25,6 +25,7 @@ from clipvip.provenance import commit, versions
 from clipvip.run import Pruned, Run
 from clipvip.settings import Settings, build, canonical, digest
 from clipvip.source import fingerprint
+from clipvip.usage import Usage
 
 # stage -> (model of its settings, function that makes it)
 STAGES: dict[str, tuple[str, str]] = {
@@ -205,7 +206,9 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
     beside.mkdir(parents=True)
     module, function = STAGES[read["stage"]][1].split(":")
     make = getattr(importlib.import_module(f"clipvip.{module}"), function)
-    facts = make(settings, {role: folder(root, other) for role, other in read["inputs"].items()}, beside, run)
+    inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
+    with Usage(beside / "system.csv"):
+        facts = make(settings, inputs, beside, run)
     if run.rank > 0:
         shutil.rmtree(beside)
         return

@@ -36,6 +36,7 @@ class RunSettings(Usual):
     recompute: bool = False  # recompute a layer's activations in the backward pass: less memory, more time
     shards: int = 1  # captioning jobs that run side by side
     cache: bool = True  # decode each corpus once into a frame cache
+    live: bool | None = None  # show training at the MLflow store as it goes; null: where `tracking` is set
     pack: bool = True  # evaluations and fine-tunings of one checkpoint share a process
 
 

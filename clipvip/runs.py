@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -91,6 +92,45 @@ def step_metrics(cell: Finished) -> Iterator[tuple[int, float, dict[str, float]]
             step = int(row.pop("step"))
             values = {metric_name(str(name)): float(value) for name, value in row.items() if pd.notna(value)}
             yield step, step / last, values
+
+
+def system_metrics(cell: Finished) -> Iterator[tuple[float, dict[str, float]]]:
+    """Second, and what the job took of the machine then, from system.csv; thinned to about MOST_STEPS rows."""
+    path = cell.folder / "system.csv"
+    if not path.is_file():
+        return
+    rows = pd.read_csv(path)
+    for row in rows.iloc[:: max(len(rows) // MOST_STEPS, 1)].to_dict("records"):
+        second = float(row.pop("second"))
+        yield second, {f"system/{name}": float(value) for name, value in row.items() if pd.notna(value)}
+
+
+@dataclass(frozen=True)
+class Data:
+    """A corpus that a cell read."""
+
+    name: str
+    digest: str  # the key of its cell
+    context: str  # "training", "validation", "test", "language"
+    source: str
+    clips: int | None
+    texts: int | None
+
+
+def data(cell: Finished, reached: dict[str, Finished]) -> list[Data]:
+    """The corpora among a cell's inputs."""
+    found = []
+    for role, key in cell.inputs.items():
+        corpus = reached.get(key)
+        if corpus is None or corpus.stage != "corpus" or cell.stage in ("corpus", "frames"):
+            continue
+        world = corpus.settings.get("world") or {}
+        context = "test" if cell.stage == "evaluate" else "language" if cell.stage == "gap" else "training"
+        context = "validation" if role.startswith("validation:") else context
+        source = str(corpus.settings.get("root") or "generated")
+        counts = [corpus.receipt.get(name) for name in ("clips", "texts")]
+        found.append(Data(world.get("part") or corpus.settings["format"], key, context, source, counts[0], counts[1]))
+    return found
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -157,7 +157,11 @@ class Tree:
             cells["pretrain"] = start.name
         quality = QUALITY[objective or "none"] * (0.3 if clips < 1000 else 1)
         for name in sets:
-            tuned = self.cell("finetune", {"seed": seed, "num_frames": 4}, {"model": _name(start), **self.corpus(name)})
+            tuned = self.cell(
+                "finetune",
+                {"seed": seed, "num_frames": 4, "max_tokens": 20},
+                {"model": _name(start), **self.corpus(name)},
+            )
             cells[f"finetune/{name}"] = tuned.name
             cells[f"zero_shot/{name}"] = self.evaluate(start, name, quality * FINE["zero_shot"]).name
             cells[f"fine_tuned/{name}"] = self.evaluate(tuned, name, quality * FINE["fine_tuned"]).name

@@ -12,20 +12,31 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mlflow.tracking import MlflowClient
 from results_tree import Tree, data_scale, domain_gap, main, write_tables
+from transformers import AutoTokenizer
+from video_files import ramp, write_video
 
 from clipvip import track
+from clipvip.config import ModelSettings
+from clipvip.model import ClipVip, copy_tokenizer
 from clipvip.receipts import reach, read_plan
 from clipvip.runs import metric_name
+from clipvip.video import read_frames, resize, sample_indices
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+def tree(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) -> Tree:
     """A tree whose store is made and holds all three studies; tests may write only what they take back."""
     tree = Tree(tmp_path_factory.mktemp("track"))
     track.create(uri(tree), tree.results / "mlartifacts")
-    for folder in (data_scale(tree), domain_gap(tree), main(tree)):
+    folders = (data_scale(tree), domain_gap(tree), main(tree))
+    settings = ModelSettings(num_frames=4, num_proxies=2, temporal_std=0.1)
+    for number, cell in enumerate(sorted((tree.results / "cells/finetune").iterdir())):
+        ClipVip.from_pretrained(tiny_clip_folder, settings, seed=number).save_pretrained(cell / "model")
+        copy_tokenizer(str(tiny_clip_folder), cell / "model")
+    for folder in folders:
         write_tables(folder)
         track.mirror(read_plan(folder), uri(tree), folder)
     return tree
@@ -140,12 +151,66 @@ def test_artifacts(tree: Tree, runs: pd.DataFrame) -> None:
     assert str(tree.results / "mlartifacts" / "mini") in tested["artifact_uri"]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # mlflow's own, about type hints
+def test_a_logged_model_encodes_texts_and_videos(tree: Tree, runs: pd.DataFrame, tmp_path: Path) -> None:
+    """Of each fine-tuning of the main study, and of no other; it gives what the cell's own model gives."""
+    logged = runs[runs["tags.model"].notna()]
+    plan = read_plan(study(tree, "main"))
+    tuned = {key for row in plan["rows"] for role, key in row["cells"].items() if role.startswith("finetune/")}
+    assert set(logged["tags.key"]) == tuned
+    one = logged[logged["tags.set"] == "msrvtt"].iloc[0]
+    assert one["tags.model"] == f"runs:/{one['run_id']}/model"
+    encoder = mlflow.pyfunc.load_model(one["tags.model"])
+    files = [path.name for path in Path(mlflow.artifacts.download_artifacts(one["tags.model"])).rglob("*")]
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".bin", ".pt"))]
+
+    folder = tree.results / "cells/finetune" / one["tags.key"] / "model"
+    model = ClipVip.from_pretrained(folder).eval()
+    texts = ["a red circle", "water"]
+    tokens = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = model.encode_text(tokens["input_ids"], tokens["attention_mask"]).numpy()
+    np.testing.assert_allclose(encoder.predict(pd.DataFrame({"text": texts})), expected, atol=1e-6)
+
+    side = model.config.vision_config.image_size
+    paths = [str(write_video(tmp_path / f"{n}.mp4", ramp(6 + n))) for n in range(2)]
+    chosen = [sample_indices(6 + n, 4, rng=None) for n in range(2)]
+    pixels = [resize(read_frames(path, own), side, "squash") for path, own in zip(paths, chosen, strict=True)]
+    with torch.inference_mode():
+        expected = model.encode_video(torch.from_numpy(np.stack(pixels))).numpy()
+    np.testing.assert_allclose(encoder.predict(pd.DataFrame({"video": paths})), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="give either 'text' or 'video'"):
+        encoder.predict(pd.DataFrame({"video": paths, "text": texts}))
+
+
+def test_runs_name_the_corpora_they_read(tree: Tree, runs: pd.DataFrame) -> None:
+    client = MlflowClient(uri(tree))
+    for stage, expected in (("pretrain", ("narrated", "training")), ("evaluate", ("msrvtt", "test"))):
+        row = runs[(runs["tags.stage"] == stage) & (runs["tags.set"].isna() | (runs["tags.set"] == "msrvtt"))].iloc[0]
+        (entry,) = client.get_run(row["run_id"]).inputs.dataset_inputs
+        assert (entry.dataset.name, entry.tags[0].value) == expected
+        assert entry.dataset.digest in {path.name for path in (tree.results / "cells/corpus").iterdir()}
+
+
+def test_what_a_job_took_is_a_curve(tree: Tree) -> None:
+    folder = tree.pretrain({"pooling": "full"}, "subtitle", 700, 0)
+    (folder / "system.csv").write_text("second,cpu_percent,memory_mb,gpu_memory_mb\n1.0,150,800,\n2.5,90,900,\n")
+    rows = [{"variant": "a", "seed": 0, "cells": {"pretrain": folder.name}}]
+    plan = {**read_plan(study(tree, "main")), "experiment": "system", "study": "system", "rows": rows}
+    track.mirror(plan, uri(tree), study(tree, "main"))
+    client = MlflowClient(uri(tree))
+    (run,) = client.search_runs([client.get_experiment_by_name("system").experiment_id], "tags.stage = 'pretrain'")
+    found = client.get_metric_history(run.info.run_id, "system/memory_mb")
+    assert [(each.value, each.timestamp - run.info.start_time) for each in found] == [(800.0, 1000), (900.0, 2500)]
+    assert "system/gpu_memory_mb" not in run.data.metrics
+
+
 def test_mirroring_again_makes_nothing(tree: Tree) -> None:
     plan, client = read_plan(study(tree, "main")), MlflowClient(uri(tree))
     experiment = client.get_experiment_by_name("mini").experiment_id
     before = {run.info.run_id for run in client.search_runs([experiment], max_results=5000)}
     found = track.mirror(plan, uri(tree), study(tree, "main"))
-    assert (found["made"], found["unfinished"]) == (0, 0)
+    assert (found["made"], found["unfinished"], found["models"]) == (0, 0, 0)
     assert {run.info.run_id for run in client.search_runs([experiment], max_results=5000)} == before
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from clipvip import manifest
 
@@ -35,11 +35,17 @@ class Account:
 
     def facts(self, out: Path) -> dict[str, Any]:
         """For the receipt of the corpus in `out`: counts of clips and texts by split, and the clips that are not in."""
-        texts: Counter[str] = Counter()
-        for batch in manifest.scan(out, ["split"]):
-            texts.update({row["values"]: row["counts"] for row in pc.value_counts(batch["split"]).to_pylist()})
-        ids = manifest.clip_ids(out)
-        splits = {split: {"clips": len(manifest.clip_ids(out, split=split)), "texts": n} for split, n in texts.items()}
+        ids, names = manifest.clip_ids(out), list[str]()
+        split_of, texts = np.zeros(len(ids), np.int8), Counter[str]()
+        for batch in manifest.scan(out, ["clip_id", "split"]):
+            coded = batch["split"].dictionary_encode()
+            own = coded.dictionary.to_pylist()
+            names += [name for name in own if name not in names]
+            number = np.array([names.index(name) for name in own])[coded.indices.to_numpy()]
+            split_of[ids.positions(batch["clip_id"])] = number
+            texts.update({names[i]: int(count) for i, count in enumerate(np.bincount(number))})
+        clips = np.bincount(split_of, minlength=len(names))
+        splits = {name: {"clips": int(clips[i]), "texts": texts[name]} for i, name in enumerate(names)}
         return {
             "clips": len(ids),
             "texts": texts.total(),

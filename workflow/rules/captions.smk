@@ -17,7 +17,7 @@ rule captioner:
         gpu=ASKS["captioner"].gpus,
     params:
         specs=specs,
-        how=HOW,
+        how=RUN_HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -63,6 +63,6 @@ rule captions:
         gpu=ASKS["captions"].gpus,
     params:
         specs=specs,
-        how=HOW,
+        how=RUN_HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"

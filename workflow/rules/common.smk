@@ -28,6 +28,10 @@ if RUN.micro_batch:
     HOW += f" --micro-batch {RUN.micro_batch}"
 if RUN.recompute:
     HOW += " --recompute"
+LIVE = RUN.live if RUN.live is not None else JOBS.grid.experiment.tracking is not None
+RUN_HOW = HOW
+if LIVE:
+    RUN_HOW += f" --live {URI} --live-experiment {JOBS.grid.experiment.name}"
 
 if workflow.is_main_process:
     JOBS.prepare()
@@ -40,7 +44,9 @@ wildcard_constraints:
 
 
 def needs(wildcards):
-    return JOBS.needs(JOBS.by_id[wildcards.job])
+    # A file must be made by one process before many write to it; a server that is away stops nobody.
+    store = [f"{ROOT}/mlflow.created"] if LIVE and URI.startswith("sqlite:") else []
+    return JOBS.needs(JOBS.by_id[wildcards.job]) + store
 
 
 def specs(wildcards):

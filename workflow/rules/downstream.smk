@@ -16,7 +16,7 @@ rule variant:
         gpu=ASKS["variant"].gpus,
     params:
         specs=specs,
-        how=HOW,
+        how=RUN_HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -38,7 +38,7 @@ rule finetune:
         gpu=ASKS["finetune"].gpus,
     params:
         specs=specs,
-        how=HOW,
+        how=RUN_HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -60,6 +60,6 @@ rule evaluate:
         gpu=ASKS["evaluate"].gpus,
     params:
         specs=specs,
-        how=HOW,
+        how=RUN_HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"

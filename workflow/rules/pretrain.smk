@@ -17,7 +17,7 @@ rule clip:
         gpu=ASKS["clip"].gpus,
     params:
         specs=specs,
-        how=HOW,
+        how=RUN_HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
 
@@ -39,6 +39,6 @@ rule pretrain:
         gpu=ASKS["pretrain"].gpus,
     params:
         specs=specs,
-        how=HOW,
+        how=RUN_HOW,
     shell:
         "clipvip run {params.how} {params.specs} 2>&1 | tee {log}"
