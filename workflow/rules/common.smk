@@ -45,7 +45,8 @@ wildcard_constraints:
 
 def needs(wildcards):
     # A file must be made by one process before many write to it; a server that is away stops nobody.
-    store = [f"{ROOT}/mlflow.created"] if LIVE and URI.startswith("sqlite:") else []
+    alone = LIVE and URI.startswith("sqlite:")
+    store = [ancient(f"{ROOT}/mlflow.created")] if alone else []
     return JOBS.needs(JOBS.by_id[wildcards.job]) + store
 
 
