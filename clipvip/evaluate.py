@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from clipvip import gaze
 from clipvip.batches import Clips, open_clips
 from clipvip.config import EvaluateCell
 from clipvip.embed import embed_texts, load_model, load_tokenizer
@@ -80,7 +81,7 @@ def figures(ranks: dict[str, Ranks]) -> dict[str, float]:
 
 
 def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
-    """Evaluate a model on the test split: metrics.json, ranks.parquet and retrieved.json."""
+    """Evaluate a model on the test split: metrics.json, ranks.parquet, retrieved.json; gaze.npz if it has proxies."""
     model = load_model(inputs["model"], settings.model, settings.seed).to(torch.device(run.device)).eval()
     tokenizer = load_tokenizer(inputs["model"])
     clips = open_clips(inputs, settings.frames, work=run.work)
@@ -100,6 +101,9 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     pd.concat(tables, ignore_index=True).to_parquet(out / "ranks.parquet")
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (out / "retrieved.json").write_text(json.dumps(_retrieved(videos, texts, split, ranks["t2v"]), indent=1) + "\n")
+    if model.video.settings.pooling == "proxies":
+        shown = [split.clip_ids[i] for i in spread(len(split.clip_ids), gaze.SHOWN)]
+        gaze.write(model.video, clips, shown, settings.num_frames, out)
     return {"clips": len(split.clip_ids), "texts": len(split.texts), "metrics": metrics, **clips.account()}
 
 

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 
 from clipvip import panels
 from clipvip.panels import STYLE, WIDTH, read
-from clipvip.receipts import find, read_plan, results_root
+from clipvip.receipts import find, reach, read_plan, results_root
+
+GAZE = "gaze.npz"  # of an evaluation: frames and attention of a few clips
 
 
 def expected_metrics(folder: Path) -> list[str]:
@@ -146,9 +148,33 @@ def gap(folder: Path) -> Figure:
     return figure
 
 
-def save(figure: Figure, folder: Path) -> list[Path]:
-    """Write figure.svg and figure.png into the folder, byte for byte the same for the same figure; their paths."""
-    paths = [folder / "figure.svg", folder / "figure.png"]
+def gaze(folder: Path, variant: str = "clip_vip", downstream: str = "msrvtt") -> Figure | None:
+    """Where the proxies of a fine-tuned variant look in a few test clips; None where no such evaluation tells."""
+    plan = read_plan(folder)
+    keys = (row["cells"].get(f"fine_tuned/{downstream}") for row in plan["rows"] if row["variant"] == variant)
+    cells = reach(results_root(folder), filter(None, keys))
+    path = next((cell.folder / GAZE for cell in cells.values() if (cell.folder / GAZE).is_file()), None)
+    if path is None:
+        return None
+    with np.load(path, allow_pickle=False) as found, rc_context(STYLE):
+        clip_ids, looks = (
+            found["clip_ids"].tolist(),
+            {"all proxies": found["proxies"].mean(axis=1), "read": found["read"]},
+        )
+        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        figure.suptitle(f"Where the proxies look: {variant} on {downstream}")
+        parts = figure.subfigures(1, len(clip_ids), squeeze=False)[0]
+        for row, (part, clip_id) in enumerate(zip(parts, clip_ids, strict=True)):
+            own = {name: weights[row] for name, weights in looks.items()}
+            panels.gaze(part, found["frames"][row], own, str(clip_id))
+        note = "attention over patches, mean over heads, bright is much; percent: the frame's share in the clip"
+        figure.supxlabel(note, fontsize=7, color="#444444")
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str = "figure") -> list[Path]:
+    """Write <name>.svg and <name>.png into the folder, byte for byte the same for the same figure; their paths."""
+    paths = [folder / f"{name}.svg", folder / f"{name}.png"]
     with rc_context(STYLE):
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1], metadata={"Software": None})

@@ -26,7 +26,7 @@ def run_layer(
 ) -> Float[Tensor, "batch tokens width"]:
     """The whole layer: every token attends as `attention` says, then its MLP."""
     block, normed = layer.self_attn, _converted(layer.layer_norm1(tokens))
-    query, key, value = (_heads(part(normed), block.num_heads) for part in (block.q_proj, block.k_proj, block.v_proj))
+    query, key, value = (heads(part(normed), block.num_heads) for part in (block.q_proj, block.k_proj, block.v_proj))
     attended = rearrange(attention(query, key, value), "b h t d -> b t (h d)")
     tokens = tokens + block.out_proj(attended)
     return _mlp(layer, tokens)
@@ -47,15 +47,18 @@ def read_out(
     else:
         rows = torch.arange(len(tokens), device=tokens.device)
         own, query_from = tokens[rows, position][:, None], normed[rows, position][:, None]
-    key, value = (_heads(part(normed), block.num_heads) for part in (block.k_proj, block.v_proj))
-    query = _heads(block.q_proj(query_from), block.num_heads)
+    key, value = (heads(part(normed), block.num_heads) for part in (block.k_proj, block.v_proj))
+    query = heads(block.q_proj(query_from), block.num_heads)
     mask = None if visible is None else visible[:, None, None]
     attended = attend(query, key, value, mask)
     own = own + block.out_proj(rearrange(attended, "b h t d -> b t (h d)"))
     return _mlp(layer, own)[:, 0]
 
 
-def _heads(tokens: Tensor, num_heads: int) -> Tensor:
+def heads(
+    tokens: Float[Tensor, "batch tokens width"], num_heads: int
+) -> Float[Tensor, "batch {num_heads} tokens head_dim"]:
+    """The width cut into heads."""
     return rearrange(tokens, "b t (h d) -> b h t d", h=num_heads)
 
 

@@ -25,7 +25,16 @@ from clipvip.runs import Data, data, final_metrics, params, step_metrics, system
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
-STUDY_FILES = ("figure.svg", "figure.png", "table.csv", "summary.csv", "tests.csv", "verdicts.csv")
+STUDY_FILES = (
+    "figure.svg",
+    "figure.png",
+    "gaze.svg",
+    "gaze.png",
+    "table.csv",
+    "summary.csv",
+    "tests.csv",
+    "verdicts.csv",
+)
 MODEL = "model"  # artifact folder of a logged model, and the tag that says where it is
 DONE, MADE = "FINISHED", "made"  # status, and the tag by which a run is known to be of the cell as it is
 

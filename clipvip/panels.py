@@ -3,7 +3,7 @@
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; markers or hatches say the same again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +152,26 @@ def projection(part: Any, points: pd.DataFrame) -> None:
         axis.set(title=name, xticks=[], yticks=[])
     axes[0].set_ylabel("second axis (PCA)", fontsize=8)
     part.supxlabel("first axis (PCA) of the text features; grey: texts of the downstream sets", fontsize=8)
+
+
+def gaze(part: Any, frames: Any, looks: Mapping[str, Any], title: str, shown: int = 4) -> None:
+    """Frames of one clip in a row, and below them a row of attention over the patches for each of `looks`.
+
+    frames [n, height, width, 3], looks [n, rows, columns]. Brightness is relative to the highest of a row in the whole
+    clip; the number is the frame's share of the clip's attention.
+    """
+    chosen = np.linspace(0, len(frames) - 1, min(shown, len(frames))).round().astype(int).tolist()
+    axes = part.subplots(1 + len(looks), len(chosen), squeeze=False)
+    for column, index in enumerate(chosen):
+        axes[0, column].imshow(frames[index])
+        for row, weights in enumerate(looks.values(), start=1):
+            axes[row, column].imshow(weights[index], cmap="cividis", vmin=0, vmax=weights.max())
+            axes[row, column].set_xlabel(
+                f"{100 * weights[index].sum() / weights.sum():.0f} %", fontsize=6.5, labelpad=1
+            )
+    for row, name in enumerate(["frame", *looks]):
+        axes[row, 0].set_ylabel(name, fontsize=7)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    part.suptitle(title, fontsize=8)

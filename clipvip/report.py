@@ -57,7 +57,7 @@ def _study(folder: Path) -> dict[str, Any]:
             tables.append(shown(folder))
         elif not asked or plan.get(asked):
             missing.append(f"{name} (the study's tables are not written yet)")
-    figure = folder / "figure.svg"
+    figure, gaze = folder / "figure.svg", folder / "gaze.svg"
     if not figure.is_file():
         missing.append("figure.svg (the study's notebook has not run yet)")
     return {
@@ -67,6 +67,7 @@ def _study(folder: Path) -> dict[str, Any]:
         "missing": missing,
         "tables": tables,
         "figure": data_url("svg+xml", figure.read_bytes()) if figure.is_file() else None,
+        "gaze": data_url("svg+xml", gaze.read_bytes()) if gaze.is_file() else None,
         "findings": findings(folder) if (folder / "verdicts.csv").is_file() else None,
     }
 

@@ -73,7 +73,7 @@ class VideoEncoder(nn.Module):
         self, pixels: Float[Tensor, "batch frames 3 height width"] | UInt8[Tensor, "batch frames height width 3"]
     ) -> Float[Tensor, "batch dim"]:
         """Videos (normalised, or uint8 as decoded; an image is a video of one frame) as vectors of length one."""
-        tokens, attention = self._tokens(pixels)
+        tokens, attention = self.tokens(pixels)
         layers = self.vision_model.encoder.layers
         for layer in layers[:-1]:
             if self.recompute and torch.is_grad_enabled():
@@ -86,7 +86,7 @@ class VideoEncoder(nn.Module):
             return embedding
         return unit(rearrange(embedding, "(b n) d -> b n d", b=len(pixels)).mean(dim=1))
 
-    def _tokens(self, pixels: Tensor) -> tuple[Tensor, Attention]:
+    def tokens(self, pixels: Tensor) -> tuple[Tensor, Attention]:
         """What enters the first layer, and how it attends there."""
         patches = self._patches(pixels)
         frames = patches.shape[1]

@@ -133,6 +133,11 @@ class Tree:
         metrics |= {f"ceiling/{way}/R@{k}": 90.0 + k for way in ("t2v", "v2t") for k in (1, 5, 10)}
         pd.concat(tables, ignore_index=True).to_parquet(folder / "ranks.parquet")
         (folder / "metrics.json").write_text(json.dumps(metrics))
+        looks = random.random((2, 3, 4, 2, 2))  # clips, proxies, frames, rows, columns
+        frames = np.zeros((2, 4, SIDE, SIDE, 3), np.uint8)
+        np.savez(
+            folder / "gaze.npz", clip_ids=np.array(["clip0", "clip1"]), frames=frames, proxies=looks, read=looks[:, 0]
+        )
         top = [{"clip_id": f"clip{i}", "score": 0.9 - 0.1 * i, "correct": i == 1} for i in range(3)]
         shown = [{"query": "a <red> circle & more", "clip_id": "clip1", "rank": 2.0, "top": top}]
         (folder / "retrieved.json").write_text(json.dumps(shown))

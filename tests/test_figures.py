@@ -9,6 +9,7 @@ import pytest
 from results_tree import Tree, data_scale, domain_gap, main, write_tables
 
 from clipvip import figures, panels
+from clipvip.receipts import read_plan, results_root
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +138,19 @@ def test_main_metrics_start_with_the_expected(studies: dict[str, Path]) -> None:
 )
 def test_labels_have_units(metric: str, said: str) -> None:
     assert panels.label(metric) == said
+
+
+def test_gaze_shows_frames_and_each_frames_share(tmp_path: Path) -> None:
+    folder = main(Tree(tmp_path))
+    figure = figures.gaze(folder)
+    assert figure is not None
+    key = next(row for row in read_plan(folder)["rows"] if row["variant"] == "clip_vip")["cells"]["fine_tuned/msrvtt"]
+    with np.load(results_root(folder) / "cells/evaluate" / key.split("/")[-1] / figures.GAZE) as found:
+        weights = found["read"][1]
+    part = figure.subfigs[1]
+    assert part.get_suptitle() == "clip1"
+    axes = np.array(part.axes).reshape(3, 4)
+    np.testing.assert_array_equal(axes[2, 3].images[0].get_array(), weights[3])
+    shares = [float(axis.get_xlabel().removesuffix(" %")) for axis in axes[2]]
+    np.testing.assert_allclose(shares, 100 * weights.sum(axis=(1, 2)) / weights.sum(), atol=0.5)
+    assert figures.gaze(folder, variant="clip_vip", downstream="lsmdc") is None

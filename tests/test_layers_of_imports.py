@@ -30,7 +30,7 @@ ROWS = [
     ["mini"],
     ["frames"],
     ["batches", "checkpoint"],
-    ["embed", "microbatch"],
+    ["embed", "microbatch", "gaze"],
     ["validate"],
     ["encode"],
     ["evaluate"],

@@ -43,6 +43,7 @@ def test_notebooks_run_on_study_folders(tmp_path: Path) -> None:
         figures = list(tmp_path.rglob(f"figure.{kind}"))
         assert len(figures) == len(STUDIES)
         assert min(path.stat().st_size for path in figures) > 10_000
+        assert (tmp_path / f"main/results/mini/studies/main/gaze.{kind}").stat().st_size > 10_000
 
 
 @pytest.mark.slow
