@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -18,6 +19,7 @@ from clipvip.grid import Grid, load
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "experiments/smoke.yaml"
+OLD = 1.7e9  # seconds since the epoch
 STUDIES = tuple(load([ROOT / SMOKE]).studies)
 
 
@@ -125,6 +127,51 @@ def test_changed_code_reruns_what_it_made_and_a_comment_nothing(results: Path, t
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout + planned.stderr, flags=re.MULTILINE))
     assert {"clip", "variant", "gap", "table", "notebook", "report"} <= set(jobs)
     assert not {"prepare", "captioner", "captions", "caption_shard"} & set(jobs)
+
+
+def planned(*words: str, **settings: str) -> dict[str, int]:
+    """Jobs that `snakemake -n` lists, by rule."""
+    done = snakemake("-n", *words, "--", "ablate_all", **settings)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in found if rule != "total"}
+
+
+def test_a_changed_variant_a_renamed_study_and_another_experiment_pay_for_what_is_new(
+    results: Path, tmp_path: Path
+) -> None:
+    """In copies of the results: one variant is trained anew, a new name makes tables, a second experiment no cell."""
+    studies = yaml.safe_load((ROOT / "experiments/studies.yaml").read_text())
+    of_a_study = {"table", "general_notebook", "track", "report"}
+
+    def plan_with(change: str, data: dict[str, object], **more: str) -> dict[str, int]:
+        copy = tmp_path / change
+        shutil.copytree(results, copy)
+        words = ["--configfile", SMOKE, "--config", f"results={copy}"]
+        planned(*words)  # the plans name the copy; then all is as old as they are
+        for path in copy.rglob("*"):
+            os.utime(path, (time.time(), OLD))
+        (tmp_path / f"{change}.yaml").write_text(yaml.safe_dump(data))
+        config = {"studies": str(tmp_path / f"{change}.yaml"), **more}
+        return planned(*words, *(f"{name}={value}" for name, value in config.items()))
+
+    assert plan_with("nothing", studies) == {}
+    changed = json.loads(json.dumps(studies))
+    changed["studies"]["patch_dropping"]["variants"]["half"]["model"]["patch_dropping"] = 0.4
+    jobs = plan_with("variant", changed)
+    assert jobs.pop("variant") == 1
+    assert jobs.pop("ablate_all") == jobs["table"] == 1
+    assert set(jobs) == of_a_study
+
+    renamed = {"studies": {("dropping" if k == "patch_dropping" else k): v for k, v in studies["studies"].items()}}
+    jobs = plan_with("name", renamed)
+    assert jobs.pop("ablate_all") == jobs["table"] == jobs["track"] == 1
+    assert set(jobs) == of_a_study
+
+    jobs = plan_with("experiment", studies, name="other")
+    count = len(studies["studies"])
+    assert (jobs.pop("ablate_all"), jobs["table"], jobs["track"], jobs["report"]) == (1, count, count, 1)
+    assert set(jobs) == {*of_a_study, "notebook"}
 
 
 def test_one_finished_run_a_distinct_cell_and_the_table_pivots_out_of_mlflow(results: Path, grid: Grid) -> None:
