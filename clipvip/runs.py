@@ -19,7 +19,7 @@ MODEL_ROLES = ("model", "clip")  # the input that a model was made from, and so 
 TITLES = {"clip": "starting CLIP", "pretrain": "post-pretrain", "finetune": "fine-tune", "gap": "language gap"}
 POOLINGS = {"mean": "mean", "full": "full attention"}
 MOST_STEPS = 500  # rows of a long history that are kept, besides those with a validation
-LOST = ("num_missing", "num_unreadable", "num_left_out")  # clips that a receipt counts
+LOST = ("num_missing", "num_unreadable", "num_left_out", "num_leaked")  # clips that a receipt counts
 LONGEST = 500  # characters of a param
 
 

@@ -100,6 +100,8 @@ def test_a_whole_set_passes_and_one_that_lost_a_test_video_does_not(
     said = capsys.readouterr().out
     assert "msrvtt    train     299     9,000  5,980   180,000" in said
     assert "corpora.msrvtt: 1 have no file: video9500" in said
+    assert re.search(r"msrvtt +1,300 +1 +1 +0 +0 +1\n", said)
+    assert re.search(r"narrated +3 +0 +0 +0 +2 +not known\n", said)
 
 
 def test_every_problem_is_said_at_once(

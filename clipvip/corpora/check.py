@@ -138,20 +138,35 @@ def _few(names: list[str]) -> str:
 
 
 def listing(checked: Checked) -> str:
-    """A table of splits, then problems and notes."""
-    rows = [("corpus", "split", "videos", "expected", "texts", "expected", "texts of several videos")]
+    """Tables of splits and of what is amiss, then notes and problems."""
+    counts: list[tuple[str, ...]] = [
+        ("corpus", "split", "videos", "expected", "texts", "expected", "texts of several videos")
+    ]
+    amiss: list[tuple[str, ...]] = [
+        ("corpus", "clips named", "without file", "unreadable", "without text", "test clips", "duplicate files")
+    ]
     for each in checked.surveys:
         for name, split in each.splits.items():
             wanted = [f"{count:,}" if count is not None else "-" for count in split.expected]
             videos, texts = f"{split.videos:,}", f"{split.texts:,}"
-            rows.append((each.name, name, videos, wanted[0], texts, wanted[1], f"{split.shared:,}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  " + _right(row[2:], widths[2:]) for row in rows]
-    for title, found in (("notes", checked.notes), ("problems", checked.problems)):
-        if found:
-            lines += ["", f"{title}:", *(f"  {line}" for line in found)]
+            counts.append((each.name, name, videos, wanted[0], texts, wanted[1], f"{split.shared:,}"))
+        if each.splits:
+            own = each.account
+            found = [own.named, len(own.missing), len(own.unreadable), len(own.empty), len(own.leaked)]
+            copies = "not known" if each.duplicates is None else f"{sum(len(group) - 1 for group in each.duplicates):,}"
+            amiss.append((each.name, *(f"{count:,}" for count in found), copies))
+    lines = [*_aligned(counts, 2), "", *_aligned(amiss, 1)] if len(counts) > 1 else []
+    for title, found_lines in (("notes", checked.notes), ("problems", checked.problems)):
+        if found_lines:
+            lines += ["", f"{title}:", *(f"  {line}" for line in found_lines)]
     return "\n".join(lines if checked.problems else [*lines, "", "no problem found"])
 
 
-def _right(words: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(word.rjust(width) for word, width in zip(words, widths, strict=True))
+def _aligned(rows: Sequence[Sequence[str]], names: int) -> list[str]:
+    """Columns of equal width; the first `names` to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        words = [f"{word:{'<' if i < names else '>'}{widths[i]}}" for i, word in enumerate(row)]
+        lines.append("  ".join(words).rstrip())
+    return lines
