@@ -45,17 +45,20 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
     texts = {role: read_texts(folder, role) for role, folder in inputs.items() if ":" in role}
     rows = {role: draw(len(known), settings, role) for role, known in texts.items()}
     drawn = {role: _take(texts[role], own) for role, own in rows.items()}
-    wanted = list(dict.fromkeys(text for samples in drawn.values() for sample in samples for text in sample))
+    wanted = list(dict.fromkeys(text for pairs in drawn.values() for pair in pairs for half in pair for text in half))
     features = _embed(wanted, inputs["clip"], run.device)
     place = {text: row for row, text in enumerate(wanted)}
-    located = {role: [np.array([place[t] for t in sample]) for sample in samples] for role, samples in drawn.items()}
+    located = {
+        role: [[np.array([place[text] for text in half]) for half in pair] for pair in pairs]
+        for role, pairs in drawn.items()
+    }
     table = _gaps(located, features, settings, {role: len(known) for role, known in texts.items()})
     table.to_csv(out / "nmi.csv", index=False)
-    _points({role: samples[0][:POINTS] for role, samples in drawn.items()}, features, place).to_csv(
+    first = {role: pairs[0][0] for role, pairs in drawn.items()}
+    _points({role: said[:POINTS] for role, said in first.items()}, features, place).to_csv(
         out / "points.csv", index=False
     )
-    first = {role: samples[0] for role, samples in drawn.items()}
-    _statistics(first, known_facts(inputs, {role: own[0] for role, own in rows.items()})).to_csv(
+    _statistics(first, known_facts(inputs, {role: pairs[0][0] for role, pairs in rows.items()})).to_csv(
         out / "statistics.csv", index=False
     )
     _overlaps(first).to_csv(out / "overlap.csv", index=False)
@@ -66,19 +69,21 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
     return {"texts": {role: len(known) for role, known in texts.items()}, "embedded": len(wanted), "nmi": summary}
 
 
-def draw(count: int, settings: GapSettings, role: str) -> list[Rows]:
-    """For each repetition the rows of `settings.sentences` of `count` texts, seeded, but half of them at most.
+def draw(count: int, settings: GapSettings, role: str) -> list[tuple[Rows, Rows]]:
+    """For each repetition two disjoint draws of `settings.sentences` of `count` texts, seeded; of half of them at most.
 
-    Halves of a small set spread as whole sets of its size would, which a set drawn whole each time cannot show.
+    The second says by how much another draw would have differed, which a small set drawn whole each time cannot show.
     """
     size, seed = min(settings.sentences, count // 2), zlib.crc32(role.encode())
-    return [np.random.default_rng([i, seed]).permutation(count)[:size] for i in range(settings.repeats)]
+    orders = [np.random.default_rng([i, seed]).permutation(count) for i in range(settings.repeats)]
+    return [(order[:size], order[size : 2 * size]) for order in orders]
 
 
-def _take(texts: Column, rows: Sequence[Rows]) -> list[list[str]]:
+def _take(texts: Column, rows: Sequence[tuple[Rows, Rows]]) -> list[tuple[list[str], list[str]]]:
     """The texts of every repetition, in one pass."""
-    drawn, size = texts.take(np.concatenate(rows)), len(rows[0])
-    return [drawn[start : start + size] for start in range(0, len(drawn), size)]
+    drawn, size = texts.take(np.concatenate([half for pair in rows for half in pair])), len(rows[0][0])
+    starts = range(0, len(drawn), 2 * size)
+    return [(drawn[start : start + size], drawn[start + size : start + 2 * size]) for start in starts]
 
 
 def _gaps(
@@ -86,19 +91,33 @@ def _gaps(
 ) -> pd.DataFrame:
     """NMI of each source, downstream set and repetition, equal numbers of sentences on both sides.
 
-    `reused` is what `statistics.t_interval` needs: of the side that has fewer texts beside those that were drawn.
+    `nmi_source` and `nmi_downstream` are the same with the other draw of that side, `share_...` the part of the side
+    that a draw takes: what `repeats.interval` needs.
     """
     roles = [(role, _role(role)) for role in located]
     pairs = [(a, b) for a in roles for b in roles if (a[1]["kind"], b[1]["kind"]) == ("source", "downstream")]
     rows = []
     for (one, source), (other, target) in tqdm(pairs, desc="domain gap", unit="pair", disable=None):
         for repeat, (ours, theirs) in enumerate(zip(located[one], located[other], strict=True)):
-            size = min(len(ours), len(theirs))
-            both = features[ours[:size]], features[theirs[:size]]
-            nmi = gap(*both, clusters=settings.clusters, starts=settings.starts, seed=repeat)
-            pair = {"source": source["source"], "downstream": target["source"]}
-            reused = max(size / (counts[role] - size) for role in (one, other))
-            rows.append({**pair, "repeat": repeat, "nmi": nmi, "sentences": size, "reused": reused})
+            size = min(len(ours[0]), len(theirs[0]))
+
+            def nmi(own: Any, own_other: Any, size: int = size, seed: int = repeat) -> float:
+                both = features[own[:size]], features[own_other[:size]]
+                return gap(*both, clusters=settings.clusters, starts=settings.starts, seed=seed)
+
+            rows.append(
+                {
+                    "source": source["source"],
+                    "downstream": target["source"],
+                    "repeat": repeat,
+                    "nmi": nmi(ours[0], theirs[0]),
+                    "nmi_source": nmi(ours[1], theirs[0]),
+                    "nmi_downstream": nmi(ours[0], theirs[1]),
+                    "sentences": size,
+                    "share_source": size / counts[one],
+                    "share_downstream": size / counts[other],
+                }
+            )
     return pd.DataFrame(rows)
 
 

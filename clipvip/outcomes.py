@@ -146,7 +146,7 @@ class Study:
         """nmi.csv of the domain-gap cell; no rows where there is none."""
         cell = self.cells.get(self.plan.get("gap") or "")
         if cell is None:
-            return pd.DataFrame(columns=["source", "downstream", "repeat", "nmi", "sentences", "reused"])
+            return pd.DataFrame(columns=["source", "downstream", "repeat", "nmi"])
         return pd.read_csv(cell.folder / "nmi.csv")
 
     @cached_property

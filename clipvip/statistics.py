@@ -208,19 +208,6 @@ def queries_needed(
     return max(2.0, float(math.ceil((quantiles * sd_of_cluster_differences / difference) ** 2)))
 
 
-def t_interval(values: Values, level: float = 0.95, *, reused: float = 0.0) -> Interval:
-    """Mean of repeats and its t interval; NaN bounds for a single repeat.
-
-    `reused`: where each repeat draws m of N anew, m / (N - m), since repeats that share what they draw from agree more
-    than new samples would (Nadeau and Bengio 2003); 0 for independent repeats.
-    """
-    mean, num = float(values.mean()), len(values)
-    if num < 2:
-        return Interval(mean, math.nan, math.nan)
-    half = float(stdtrit(num - 1, (1 + level) / 2) * values.std(ddof=1)) * math.sqrt(1 / num + reused)
-    return Interval(mean, mean - half, mean + half)
-
-
 def _difference(
     values: Sequence[Values],
     baseline: Sequence[Values],

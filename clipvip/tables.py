@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipvip import published, statistics
+from clipvip import published, repeats, statistics
 from clipvip.expect import Expectation, Metric, metrics
 from clipvip.outcomes import Evaluation, Study, answers_of, statistic
 from clipvip.statistics import Clusters, Interval, Values
@@ -208,14 +208,22 @@ def _score_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tu
 def _gap_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tuple[float, float], int, str]:
     """The same for NMI: repeats are paired, since both sources met the same sentences of the downstream set in each."""
     rows = study.nmi[study.nmi["downstream"] == expectation.metric.downstream]
-    sides = rows.pivot_table(index="repeat", columns="source", values="nmi", aggfunc="first")
-    if not {expectation.left, expectation.right} <= set(sides.columns):
+    sides = {name: rows[rows["source"] == name].sort_values("repeat") for name in (expectation.left, expectation.right)}
+    if any(side.empty for side in sides.values()):
         return NOTHING, (math.nan, math.nan), 0, f"missing: no {expectation.metric.name} of both sources"
-    left, right = (sides[name].to_numpy(np.float64) for name in (expectation.left, expectation.right))
+    (left, left_source, downstream), (right, right_source, other) = map(_draws, sides.values())
+    share = downstream[1]
+    anew = [(downstream[0] - other[0], share)]  # both sources met the same sentences of the set, and the same others
+    anew += [(left_source[0] - right, left_source[1]), (left - right_source[0], right_source[1])]
     note = f"{len(left)} repeated draws of sentences from the same corpora, one text encoder"
-    reused = float(rows.loc[rows["source"].isin((expectation.left, expectation.right)), "reused"].max())
-    interval = statistics.t_interval(left - right, reused=reused)
-    return interval, (float(left.mean()), float(right.mean())), 1, note
+    return repeats.interval(left - right, anew), (float(left.mean()), float(right.mean())), 1, note
+
+
+def _draws(rows: pd.DataFrame) -> tuple[Values, repeats.Anew, repeats.Anew]:
+    """NMI of every repeat, and with the source's, or the set's, sentences drawn anew."""
+    nmi, source, downstream = (rows[name].to_numpy(np.float64) for name in ("nmi", "nmi_source", "nmi_downstream"))
+    shares = [float(rows[name].iloc[0]) for name in ("share_source", "share_downstream")]
+    return nmi, (source, shares[0]), (downstream, shares[1])
 
 
 def curves(study: Study) -> pd.DataFrame:
@@ -234,9 +242,10 @@ def curves(study: Study) -> pd.DataFrame:
 
 
 def gap(study: Study) -> pd.DataFrame:
-    """Mean NMI of every source and set, with its t interval over repeats."""
+    """Mean NMI of every source and set, with the interval that its draws of sentences leave."""
     rows = []
     for (source, downstream), each in study.nmi.groupby(["source", "downstream"], sort=False):
-        interval = statistics.t_interval(each["nmi"].to_numpy(np.float64), reused=float(each["reused"].iloc[0]))
+        values, *anew = _draws(each)
+        interval = repeats.interval(values, anew)
         rows.append((source, downstream, *interval, len(each), each["sentences"].iloc[0]))
     return pd.DataFrame(rows, columns=GAP)

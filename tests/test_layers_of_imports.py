@@ -10,7 +10,7 @@ ROWS = [
     ["config"],
     ["experiment"],
     ["attention", "objective", "ranks", "statistics", "headers", "schedule", "distributed"],
-    ["video", "checksums"],
+    ["video", "checksums", "repeats"],
     ["run"],
     ["cells"],
     ["studies"],

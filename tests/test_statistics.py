@@ -169,16 +169,6 @@ def test_p_over_seeds_agrees_with_its_interval() -> None:
     assert min(abs(interval.low), abs(interval.high)) == pytest.approx(0, abs=1e-9)
 
 
-def test_t_interval_of_repeats() -> None:
-    assert statistics.t_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx(
-        (2, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5)
-    )
-    half = 4.302652729911275 * 1.0 * math.sqrt(1 / 3 + 0.5)
-    reused = statistics.t_interval(np.array([1.0, 2.0, 3.0]), reused=0.5)
-    assert reused == pytest.approx((2.0, 2.0 - half, 2.0 + half))
-    assert statistics.t_interval(np.array([1.0])) == pytest.approx((1, math.nan, math.nan), nan_ok=True)
-
-
 def test_intervals_cover() -> None:
     """400 rounds: the share itself is known to +-2 points, so 95 % may read 91.7 to 98.3 (three deviations)."""
     for num_seeds, noise in ((1, 0.0), (3, 0.05), (5, 0.2)):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from study_cells import CLUSTERS, NUM, SHIFTS, Places, cell, places, plan_of
 
-from clipvip import statistics, tables
+from clipvip import repeats, statistics, tables
 from clipvip.tables import ONE_SEED
 
 
@@ -151,8 +151,13 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
     nmi = {"subtitles": [0.30, 0.34, 0.32], "captions": [0.02, 0.05, 0.03], "coco": [0.31, 0.33, 0.34]}
     expect = [f"subtitles > {name} on nmi/msrvtt" for name in ("captions", "coco")]
     plan = plan_of(tmp_path, (0,), expect=expect, gap="gap")
-    rows = [(s, "msrvtt", i, each, 50, 0.5) for s, values in nmi.items() for i, each in enumerate(values)]
-    columns = ["source", "downstream", "repeat", "nmi", "sentences", "reused"]
+    rows = [
+        (s, "msrvtt", i, each, each + 0.01 * i, each - 0.02, 50, 0.1, 0.5)
+        for s, values in nmi.items()
+        for i, each in enumerate(values)
+    ]
+    columns = ["source", "downstream", "repeat", "nmi", "nmi_source", "nmi_downstream"]
+    columns += ["sentences", "share_source", "share_downstream"]
     folder = cell(tmp_path, "gap", "gap")
     pd.DataFrame(rows, columns=columns).to_csv(folder / "nmi.csv", index=False)
     overlaps = pd.DataFrame({"source": list(nmi), "downstream": "msrvtt", "covered": [0.2, 0.5, 0.9], "jaccard": 0.1})
@@ -168,14 +173,16 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
         3,
         50,
     )
-    assert first[["nmi", "low", "high"]].tolist() == pytest.approx(
-        statistics.t_interval(np.array(nmi["subtitles"]), reused=0.5)
-    )
+    values, steps = np.array(nmi["subtitles"]), 0.01 * np.arange(3)
+    expected = repeats.interval(values, [(values + steps, 0.1), (values - 0.02, 0.5)])
+    assert first[["nmi", "low", "high"]].tolist() == pytest.approx(expected)
     verdicts = found["verdicts"]
     assert verdicts["verdict"].tolist() == ["yes", "undetermined"]
     covers = found["language"].set_index("source")["covers/msrvtt"]
     assert covers.dropna().to_dict() == {"subtitles": 0.2, "captions": 0.5, "coco": 0.9}
-    paired = statistics.t_interval(np.array(nmi["subtitles"]) - np.array(nmi["captions"]), reused=0.5)
+    difference = values - np.array(nmi["captions"])
+    anew = [(difference, 0.5), (difference + steps, 0.1), (difference - steps, 0.1)]  # the set's draws cancel out
+    paired = repeats.interval(difference, anew)
     assert verdicts.loc[0, ["difference", "low", "high"]].tolist() == pytest.approx(paired)
 
 
