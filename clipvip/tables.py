@@ -17,6 +17,7 @@ import pandas as pd
 
 from clipvip import published, repeats, statistics
 from clipvip.expect import Expectation, Metric, metrics
+from clipvip.gap_table import draws, gap
 from clipvip.outcomes import Evaluation, Study, answers_of, statistic
 from clipvip.statistics import Clusters, Interval, Values
 from clipvip.trends import trends
@@ -25,7 +26,6 @@ VAL = ["val/t2v/R@1", "val/t2v/R@5", "val/t2v/R@10"]
 TESTS = ["variant", "baseline", "set", "when", "metric", "value", "baseline_value", "difference", "low", "high", "p"]
 TESTS += ["p_holm", "effect_size", "num_queries", "num_clusters", "num_seeds", "queries_needed", "test", "note"]
 VERDICTS = ["expect", "metric", "left", "right", "difference", "low", "high", "verdict", "seeds", "note"]
-GAP = ["source", "downstream", "nmi", "low", "high", "repeats", "sentences"]
 ONE_SEED = "one seed: the interval holds query sampling only, not training noise"
 NOTHING = Interval(math.nan, math.nan, math.nan)
 
@@ -211,19 +211,12 @@ def _gap_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tupl
     sides = {name: rows[rows["source"] == name].sort_values("repeat") for name in (expectation.left, expectation.right)}
     if any(side.empty for side in sides.values()):
         return NOTHING, (math.nan, math.nan), 0, f"missing: no {expectation.metric.name} of both sources"
-    (left, left_source, downstream), (right, right_source, other) = map(_draws, sides.values())
+    (left, left_source, downstream), (right, right_source, other) = map(draws, sides.values())
     share = downstream[1]
     anew = [(downstream[0] - other[0], share)]  # both sources met the same sentences of the set, and the same others
     anew += [(left_source[0] - right, left_source[1]), (left - right_source[0], right_source[1])]
     note = f"{len(left)} repeated draws of sentences from the same corpora, one text encoder"
     return repeats.interval(left - right, anew), (float(left.mean()), float(right.mean())), 1, note
-
-
-def _draws(rows: pd.DataFrame) -> tuple[Values, repeats.Anew, repeats.Anew]:
-    """NMI of every repeat, and with the source's, or the set's, sentences drawn anew."""
-    nmi, source, downstream = (rows[name].to_numpy(np.float64) for name in ("nmi", "nmi_source", "nmi_downstream"))
-    shares = [float(rows[name].iloc[0]) for name in ("share_source", "share_downstream")]
-    return nmi, (source, shares[0]), (downstream, shares[1])
 
 
 def curves(study: Study) -> pd.DataFrame:
@@ -239,13 +232,3 @@ def curves(study: Study) -> pd.DataFrame:
         validated = history.dropna(subset=columns, how="all") if columns else history[:0]
         found.append(validated[["step", *columns]].assign(variant=row["variant"], seed=row["seed"]))
     return pd.concat([each.astype(object) for each in found], ignore_index=True)
-
-
-def gap(study: Study) -> pd.DataFrame:
-    """Mean NMI of every source and set, with the interval that its draws of sentences leave."""
-    rows = []
-    for (source, downstream), each in study.nmi.groupby(["source", "downstream"], sort=False):
-        values, *anew = _draws(each)
-        interval = repeats.interval(values, anew)
-        rows.append((source, downstream, *interval, len(each), each["sentences"].iloc[0]))
-    return pd.DataFrame(rows, columns=GAP)

@@ -40,7 +40,7 @@ ROWS = [
     ["captioner", "domain_gap"],
     ["receipts"],
     ["outcomes"],
-    ["published", "trends"],
+    ["published", "trends", "gap_table"],
     ["tables"],
     ["panels"],
     ["findings", "figures", "summary", "gallery"],
