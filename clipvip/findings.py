@@ -128,7 +128,7 @@ def _intervals(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
     else:
         said = f"There are {len(seeds)} seeds ({listed}); the intervals hold both {queries} and training."
     if gap.any():
-        said += " Intervals of NMI hold repeated draws of sentences from the same corpora."
+        said += " Intervals of NMI hold the draw of sentences on both sides, for one text encoder."
     if len(verdicts) > 1:
         said += f" Each interval stands for itself, uncorrected for there being {len(verdicts)}."
     return said

@@ -200,7 +200,7 @@ def test_findings_give_numbers_with_units(studies: list[Path]) -> None:
     )
     assert "0.302 against 0.022, a difference of +0.280 (95 % interval" in text, "NMI has no unit and three digits"
     assert "one seed (0)" in text
-    assert "Intervals of NMI hold repeated draws" in text
+    assert "Intervals of NMI hold the draw of sentences on both sides" in text
 
 
 def test_findings_without_a_value_or_an_expectation(studies: list[Path]) -> None:
