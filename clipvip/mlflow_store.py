@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -63,12 +64,13 @@ class Store:
         self.client = MlflowClient(uri)
         self.experiment = self._experiment(uri, experiment)
         self.runs: dict[str, Any] = {}
-        self.begun: dict[str, list[Any]] = {}  # runs without an end: shown live, or cut short
+        self.begun: dict[str, list[Any]] = {}  # runs without an end (shown live, or cut short), and doubles
         token = None
         while token != "":
             page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
             for run in (run for run in page if "key" in run.data.tags):
-                if MADE in run.data.tags and run.info.status == DONE:
+                whole = MADE in run.data.tags and run.info.status == DONE
+                if whole and run.data.tags["key"] not in self.runs:
                     self.runs[run.data.tags["key"]] = run
                 else:
                     self.begun.setdefault(run.data.tags["key"], []).append(run)
@@ -84,7 +86,13 @@ class Store:
         if artifacts is None and _is_file(uri):
             raise ValueError(f"{uri}: this store was not made by `create`; make it first")
         place = None if artifacts is None else (Path(artifacts) / name).as_uri()
-        return str(self.client.create_experiment(name, artifact_location=place))
+        try:
+            return str(self.client.create_experiment(name, artifact_location=place))
+        except MlflowException as error:
+            found = self.client.get_experiment_by_name(name)  # made by another process meanwhile?
+            if found is None:
+                raise error
+            return str(found.experiment_id)
 
     def write(self, cell: Finished, tags: dict[str, str], reached: dict[str, Finished]) -> bool:
         """The run of a cell: tagged if it is there and unchanged, else made (again); whether it was made."""
@@ -149,7 +157,7 @@ class Store:
         return str(run.info.run_id)
 
     def forget(self, key: str) -> None:
-        """Remove runs of a key that have no end."""
+        """Remove runs of a key that have no end, and doubles of the one that has."""
         for run in self.begun.pop(key, []):
             self.client.delete_run(run.info.run_id)
 
@@ -203,17 +211,17 @@ def _dataset(each: Data) -> DatasetInput:
 
 
 @contextlib.contextmanager
-def alone(uri: str) -> Iterator[None]:
-    """Only one process at a time writes to a SQLite store; a server orders its writers itself.
+def alone(uri: str, results: Path | None = None) -> Iterator[None]:
+    """One process at a time writes to a SQLite store, or mirrors `results`: it looks for runs before it makes them.
 
-    Raises ValueError where the store cannot be reached.
+    A server orders single writes itself. Raises ValueError where the store cannot be reached.
     """
     with contextlib.ExitStack() as stack:
-        if uri.startswith("sqlite:///"):
-            database = Path(uri.removeprefix("sqlite:///"))
-            database.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open(f"{database}.lock", "w"))
-            fcntl.flock(file, fcntl.LOCK_EX)
+        lock = Path(f"{uri.removeprefix('sqlite:///')}.lock") if uri.startswith("sqlite:///") else None
+        lock = results / "mlflow.lock" if lock is None and results is not None else lock
+        if lock is not None:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(open(lock, "w")), fcntl.LOCK_EX)
         try:
             yield
         except MlflowException as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import torch
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
@@ -36,7 +37,7 @@ class Encoder(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no
         self.settings = context.model_config
 
     @torch.inference_mode()
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # it would check them
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Float[rows, dim]. Raises ValueError for other columns, VideoError for a file that is no readable video."""
         given = [name for name in COLUMNS if name in model_input]
         if len(given) != 1:

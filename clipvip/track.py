@@ -61,7 +61,7 @@ def mirror(plan: dict[str, Any], uri: str, study_folder: Path) -> dict[str, int]
     places = _places([use for use in used if use.stage != "captions" or use.key in reached])
     cells = sorted(reached.values(), key=lambda cell: ORDER.index(cell.stage))
     made = 0
-    with alone(uri):
+    with alone(uri, results):
         store = Store(uri, plan["experiment"])
         for cell in cells:
             tags = _tags(cell, places.get(cell.key, Places()), study, store.runs.get(cell.key))
@@ -114,7 +114,7 @@ def mirror_sweep(experiment: str, name: str, folder: Path, uri: str) -> int:
     """A run of the sweep in `folder` and, below it, one a trial; how many were made."""
     rows, curves = pd.read_csv(folder / "trials.csv"), json.loads((folder / "curves.json").read_text())
     made = 0
-    with alone(uri):
+    with alone(uri, folder.parents[2]):
         store = Store(uri, experiment)
         files = sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".yaml", ".md", ".png", ".svg"))
         parent, new = store.write_plain(f"sweep:{experiment}:{name}", f"sweep · {name}", files, {"sweep": name})

@@ -1,6 +1,7 @@
 """Training shown at a real MLflow server that is stopped while it goes on, and brought up to date afterwards."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
-from results_tree import Tree, main
+from results_tree import Tree, data_scale, main
 
 from clipvip import live, track
 from clipvip.receipts import read_plan
@@ -129,6 +130,31 @@ def test_a_server_that_stops_neither_stops_training_nor_loses_anything(
     assert whole.info.artifact_uri.startswith("mlflow-artifacts:/")
     again = track.mirror(plan, server.uri, folder)
     assert (again["made"], again["tagged"]) == (0, first["made"] + first["tagged"])
+
+
+def test_studies_mirrored_side_by_side_give_one_run_a_cell(server: Server, tmp_path: Path) -> None:
+    """And doubles that another program left are removed."""
+    tree = Tree(tmp_path)
+    plans = [folder / "plan.json" for folder in (data_scale(tree), main(tree))]
+    shutil.rmtree(tree.results / "cells/finetune")  # their models are another test's
+    command = [sys.executable, "-m", "clipvip", "track", "--uri", server.uri]
+    both = [subprocess.Popen([*command, str(plan)], stderr=subprocess.PIPE) for plan in plans]
+    said = [process.communicate()[1].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    client = MlflowClient(server.uri)
+    experiment = client.get_experiment_by_name("mini").experiment_id
+
+    def keys() -> list[str]:
+        return sorted(run.data.tags["key"] for run in client.search_runs([experiment], max_results=5000))
+
+    once = keys()
+    assert len(once) == len(set(once)) > 20
+    shared = client.search_runs([experiment], f"tags.key = '{tree.clip().name}'")[0]
+    double = client.create_run(experiment, tags={"key": tree.clip().name, "made": shared.data.tags["made"]})
+    client.set_terminated(double.info.run_id, "FINISHED")
+    assert len(keys()) == len(once) + 1
+    assert track.mirror(read_plan(plans[0].parent), server.uri, plans[0].parent)["made"] <= 1
+    assert keys() == once
 
 
 class Sink:
