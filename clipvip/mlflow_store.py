@@ -110,7 +110,7 @@ class Store:
         settings = params(cell, reached)
         name = title(cell.stage, settings, tags)
         run = self.client.create_run(self.experiment, start_time=start, tags=tags, run_name=name)
-        metrics = [Metric(name, value, end, 0) for name, value in final_metrics(cell).items()]
+        metrics = [Metric(name, value, end, 0) for name, value in final_metrics(cell, tags).items()]
         for step, share, values in step_metrics(cell):
             metrics += [Metric(name, value, start + int(share * (end - start)), step) for name, value in values.items()]
         for step, (second, values) in enumerate(system_metrics(cell)):

@@ -21,6 +21,7 @@ POOLINGS = {"mean": "mean", "full": "full attention"}
 MOST_STEPS = 500  # rows of a long history that are kept, besides those with a validation
 LOST = ("num_missing", "num_unreadable", "num_left_out", "num_leaked")  # clips that a receipt counts
 LONGEST = 500  # characters of a param
+FORM = "2"  # of what a run says; another form makes all runs anew
 
 
 def metric_name(name: str) -> str:
@@ -58,12 +59,17 @@ def title(stage: str, listed: dict[str, str], tags: dict[str, str]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def final_metrics(cell: Finished) -> dict[str, float]:
-    """Numbers at the end: metrics.json of an evaluation, quality of captions, NMI of a language gap, seconds."""
+def final_metrics(cell: Finished, tags: dict[str, str]) -> dict[str, float]:
+    """Numbers at the end: metrics.json of an evaluation, quality of captions, NMI of a language gap, seconds.
+
+    Those of an evaluation are named as in every table: `msrvtt/t2v/R@1`, `msrvtt/zero_shot/t2v/R@1`.
+    """
+    when = "zero_shot/" if tags.get("when") == "zero_shot" else ""
+    evaluated = f"{tags['set']}/{when}" if cell.stage == "evaluate" else ""
     found: dict[str, Any] = {name: cell.receipt[name] for name in ("seconds", *LOST) if name in cell.receipt}
     if cell.stage == "frames":
         found["num_unreadable"] = len(cell.receipt.get("unreadable", []))
-    for name, prefix in (("metrics.json", ""), ("quality.json", "quality/")):
+    for name, prefix in (("metrics.json", evaluated), ("quality.json", "quality/")):
         path = cell.folder / name
         if path.is_file():
             found |= {prefix + key: value for key, value in json.loads(path.read_text()).items()}

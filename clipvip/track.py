@@ -16,7 +16,7 @@ from mlflow.entities import Metric
 
 from clipvip.mlflow_store import Store, alone, create
 from clipvip.receipts import Finished, Use, reach, uses
-from clipvip.runs import MODEL_ROLES, data, metric_name
+from clipvip.runs import FORM, MODEL_ROLES, data, metric_name
 
 __all__ = ["LiveRun", "create", "mirror", "mirror_sweep"]
 
@@ -157,7 +157,7 @@ def _tags(cell: Finished, places: Places, study: str, before: Any) -> dict[str, 
     tags = {
         "key": cell.key,
         "stage": cell.stage,
-        "made": f"{receipt['fingerprint']} {receipt['started']}",
+        "made": f"{receipt['fingerprint']} {receipt['started']} {FORM}",
         "commit": receipt.get("commit") or "",
         "seed": ",".join(seeds),
         "set": ",".join(sorted(places.sets)),

@@ -66,13 +66,12 @@ def pivot(tree: Tree, name: str) -> pd.DataFrame:
     found = mlflow.search_runs(experiment_names=["mini"], filter_string=asked, max_results=5000)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for _, run in found.iterrows():
-        zero = "zero_shot/" if run["tags.when"] == "zero_shot" else ""
         for row in run[f"tags.rows.{name}"].split(" "):
             variant, seed = row.rsplit(":", 1)
             at = rows.setdefault((variant, int(seed)), {"variant": variant, "seed": int(seed)})
             for column in run.index[run.index.str.startswith("metrics.") & run.notna()]:
                 metric = column.removeprefix("metrics.").replace("_at_", "@")
-                at[f"{run['tags.set']}/{zero}{metric}"] = run[column]
+                at[metric] = run[column]
     return pd.DataFrame(rows.values())
 
 
