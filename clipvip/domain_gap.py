@@ -186,7 +186,7 @@ def known_facts(inputs: Mapping[str, Path], rows: Mapping[str, Rows]) -> dict[st
 
 
 def _columns(folder: Path, name: str) -> Iterator[Any]:
-    """ "clip_id" or "text" of a captions cell, or of a corpus: its train split alone where it is a downstream set."""
+    """The clip ids or texts of a captions cell, or of a corpus: its train split alone, and so no test text."""
     if (folder / CAPTIONS).is_file():
         name = "caption" if name == "text" else name
         return (batch[name] for batch in pq.ParquetFile(folder / CAPTIONS).iter_batches(manifest.PART, columns=[name]))

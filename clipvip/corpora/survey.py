@@ -56,10 +56,7 @@ class Survey:
         kinds: dict[str, Any] = {**missing, "empty": list(account.empty), "duplicates": self.duplicates}
         return {
             "splits": {name: asdict(split) for name, split in self.splits.items()},
-            **{
-                kind: None if each is None else {"count": len(each), "first": each[:NAMED]}
-                for kind, each in kinds.items()
-            },
+            **{kind: _first(names) for kind, names in kinds.items()},
             "error": self.error,
             "absent": self.absent,
         }
