@@ -1,7 +1,7 @@
 """One pre-norm layer of a CLIP tower, computed from transformers' own submodules with any attention.
 
 The weights stay where transformers keeps them; only the order of the arithmetic is ours. Both towers are built
-from `run_layer`, and from `read_out`, which computes one token of the last layer and leaves the others out.
+from `run_layer`, and from `read_out`, which computes the last layer for the tokens that are read alone.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from clipvip.attention import attend
@@ -18,6 +18,7 @@ from clipvip.attention import attend
 # query, key, value, each [batch, heads, tokens, head_dim] -> [batch, heads, tokens, head_dim]
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+_FIRST = slice(0, 1)
 _QUICK_GELU = 1.702  # x * sigmoid(1.702 x), the activation of the published CLIPs
 
 
@@ -35,24 +36,16 @@ def run_layer(
 def read_out(
     layer: Any,
     tokens: Float[Tensor, "batch tokens width"],
-    position: Tensor | None = None,
-    visible: Bool[Tensor, "batch tokens"] | None = None,
-) -> Float[Tensor, "batch width"]:
-    """The same layer for the one token that is read (index `position` [batch], or 0): the others only give keys
-    and values. `visible` says which tokens it attends to; None is all."""
-    block = layer.self_attn
-    normed = _converted(layer.layer_norm1(tokens))
-    if position is None:
-        own, query_from = tokens[:, :1], normed[:, :1]
-    else:
-        rows = torch.arange(len(tokens), device=tokens.device)
-        own, query_from = tokens[rows, position][:, None], normed[rows, position][:, None]
+    read: Int[Tensor, " read"] | slice = _FIRST,
+    attention: Attention = attend,
+) -> Float[Tensor, "batch read width"]:
+    """The same layer for the tokens that are read (the first of each sequence unless said): the others only give keys
+    and values. `attention` gets the queries of those tokens alone."""
+    block, normed = layer.self_attn, _converted(layer.layer_norm1(tokens))
     key, value = (heads(part(normed), block.num_heads) for part in (block.k_proj, block.v_proj))
-    query = heads(block.q_proj(query_from), block.num_heads)
-    mask = None if visible is None else visible[:, None, None]
-    attended = attend(query, key, value, mask)
-    own = own + block.out_proj(rearrange(attended, "b h t d -> b t (h d)"))
-    return _mlp(layer, own)[:, 0]
+    query = heads(block.q_proj(normed[:, read]), block.num_heads)
+    attended = rearrange(attention(query, key, value), "b h t d -> b t (h d)")
+    return _mlp(layer, tokens[:, read] + block.out_proj(attended))
 
 
 def heads(

@@ -80,7 +80,7 @@ class VideoEncoder(nn.Module):
                 tokens = checkpoint(run_layer, layer, tokens, attention, use_reentrant=False)
             else:
                 tokens = run_layer(layer, tokens, attention)
-        first = self.vision_model.post_layernorm(read_out(layers[-1], tokens))
+        first = self.vision_model.post_layernorm(read_out(layers[-1], tokens)[:, 0])
         embedding = unit(self.visual_projection(first))
         if self.settings.pooling != "mean":
             return embedding
