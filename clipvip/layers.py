@@ -13,10 +13,12 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from clipvip.attention import attend
+from clipvip.attention import look_up
 
 # query, key, value, each [batch, heads, tokens, head_dim] -> [batch, heads, tokens, head_dim]
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+# query [batch, heads, read, width], offset [batch, heads, read, 1], tokens [batch, tokens, width] -> as the query
+Look = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _FIRST = slice(0, 1)
 _QUICK_GELU = 1.702  # x * sigmoid(1.702 x), the activation of the published CLIPs
@@ -37,14 +39,22 @@ def read_out(
     layer: Any,
     tokens: Float[Tensor, "batch tokens width"],
     read: Int[Tensor, " read"] | slice = _FIRST,
-    attention: Attention = attend,
+    look: Look = look_up,
 ) -> Float[Tensor, "batch read width"]:
-    """The same layer for the tokens that are read (the first of each sequence unless said): the others only give keys
-    and values. `attention` gets the queries of those tokens alone."""
+    """The same layer for the tokens that are read (the first of each sequence unless said).
+
+    No key and no value is computed: q . (K x + k) = (K' q) . x + q . k, and weights that sum to 1 mix V x + v to
+    V (mix of x) + v. So the few queries and mixtures meet K and V, not all tokens.
+    """
     block, normed = layer.self_attn, _converted(layer.layer_norm1(tokens))
-    key, value = (heads(part(normed), block.num_heads) for part in (block.k_proj, block.v_proj))
     query = heads(block.q_proj(normed[:, read]), block.num_heads)
-    attended = rearrange(attention(query, key, value), "b h t d -> b t (h d)")
+    query = query * query.shape[-1] ** -0.5
+    key, value = (
+        rearrange(part.weight, "(h d) w -> h d w", h=block.num_heads) for part in (block.k_proj, block.v_proj)
+    )
+    bias = rearrange(block.k_proj.bias, "(h d) -> h d 1", h=block.num_heads)
+    mixed = look(torch.einsum("bhrd,hdw->bhrw", query, key), torch.einsum("bhrd,hdo->bhro", query, bias), normed)
+    attended = rearrange(torch.einsum("bhrw,hdw->bhrd", mixed, value), "b h r d -> b r (h d)") + block.v_proj.bias
     return _mlp(layer, tokens[:, read] + block.out_proj(attended))
 
 

@@ -14,7 +14,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from clipvip.attention import attend
+from clipvip.attention import attend, look_up
 from clipvip.layers import read_out, run_layer
 
 
@@ -97,19 +97,22 @@ class _Lines:
         parts = zip(self._cut(query), self._cut(key), self._cut(value), strict=True)
         return _line([_causal(*part) for part in parts])
 
-    def ending(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """The same where `query` has the end-of-text tokens alone: [1, heads, all texts, head_dim]."""
-        queries = torch.split(query, [len(ids) for ids in self.ids], dim=2)
-        attended = []
-        for part, keys, values, ends in zip(queries, self._cut(key), self._cut(value), self.ends, strict=True):
-            visible = torch.arange(keys.shape[2], device=ends.device) <= ends[:, None]
-            attended.append(attend(rearrange(part, "1 h b d -> b h 1 d"), keys, values, visible[:, None, None]))
-        return _line(attended)
+    def ending(self, query: Tensor, offset: Tensor, tokens: Tensor) -> Float[Tensor, "1 heads all_texts width"]:
+        """What the end-of-text tokens see of their texts: `query` [1, heads, all texts, width], `offset` likewise."""
+        counts = [len(ids) for ids in self.ids]
+        queries, offsets = (torch.split(part[0].transpose(0, 1), counts) for part in (query, offset))
+        lines = torch.split(tokens[0], [ids.numel() for ids in self.ids])
+        found = []
+        for part, shift, line, ends in zip(queries, offsets, lines, self.ends, strict=True):
+            own = rearrange(line, "(b t) w -> b t w", b=len(ends))
+            visible = torch.arange(own.shape[1], device=ends.device) <= ends[:, None]
+            found.append(look_up(part[:, :, None], shift[:, :, None], own, visible))
+        return rearrange(torch.cat(found), "b h 1 w -> 1 h b w")
 
     def _cut(self, tokens: Tensor) -> list[Tensor]:
         """Group by group: [texts, heads, tokens, head_dim]."""
-        parts = torch.split(tokens, [ids.numel() for ids in self.ids], dim=2)
-        return [rearrange(t, "1 h (b t) d -> b h t d", b=len(ids)) for t, ids in zip(parts, self.ids, strict=True)]
+        parts = torch.split(rearrange(tokens, "1 h t d -> t h d"), [ids.numel() for ids in self.ids])
+        return [rearrange(t, "(b t) h d -> b h t d", b=len(ids)) for t, ids in zip(parts, self.ids, strict=True)]
 
 
 def _line(parts: list[Tensor]) -> Float[Tensor, "1 heads all_tokens head_dim"]:

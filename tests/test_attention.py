@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from clipvip.attention import proxy_attention
+from clipvip.attention import WrittenOut, look_up, proxy_attention
 
 
 def dense(query: Tensor, key: Tensor, value: Tensor, num_proxies: int, num_frames: int) -> Tensor:
@@ -45,6 +45,33 @@ def test_equals_dense_masked_attention_with_gradients(
     (truth * weight).sum().backward()
     for mine, own in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine.grad.double(), own.grad, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_written_out_and_its_gradient(masked: bool) -> None:
+    """Against torch's own attention, and the gradient against finite differences."""
+    parts = [torch.randn(2, 3, count, 4, dtype=torch.float64, requires_grad=True) for count in (5, 6, 6)]
+    visible = torch.ones(1, 1, 5, 6, dtype=torch.bool).tril() if masked else None
+
+    def written(*parts: Tensor) -> Tensor:
+        return WrittenOut.apply(*parts, visible)
+
+    truth = torch.nn.functional.scaled_dot_product_attention(*parts, attn_mask=visible)
+    torch.testing.assert_close(written(*parts), truth, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(written, parts)
+
+
+def test_looking_up_is_attention_whose_keys_and_values_are_projections() -> None:
+    tokens, key, value = torch.randn(2, 7, 8), torch.randn(3, 4, 8), torch.randn(3, 4, 8)  # 3 heads of 4
+    query, bias = torch.randn(2, 3, 2, 4), torch.randn(3, 4)
+    visible = torch.arange(7) < torch.tensor([[7], [4]])
+    keys = torch.einsum("btw,hdw->bhtd", tokens, key) + bias[:, None]
+    similar = torch.einsum("bhrd,bhtd->bhrt", query, keys)
+    weights = similar.masked_fill(~visible[:, None, None], -torch.inf).softmax(dim=-1)
+    truth = weights @ torch.einsum("btw,hdw->bhtd", tokens, value)
+    offset = torch.einsum("bhrd,hd->bhr", query, bias)[..., None]
+    mixed = look_up(torch.einsum("bhrd,hdw->bhrw", query, key), offset, tokens, visible)
+    torch.testing.assert_close(torch.einsum("bhrw,hdw->bhrd", mixed, value), truth, rtol=1e-4, atol=1e-4)
 
 
 def test_a_patch_does_not_see_another_frame() -> None:

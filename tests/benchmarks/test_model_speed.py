@@ -75,9 +75,9 @@ def test_products_are_counted_one_by_one() -> None:
         video_step(model, model.encode_video, TINY.pixels())()
     batch, patches, tokens, width = 2, 2 * 48, 2 * 52, 32
     linear = 3 * 2 * (tokens * width * 3 * width + tokens * width * width + tokens * 2 * width * 64)  # first layer
-    linear += 3 * 2 * (tokens * width * 2 * width + batch * (2 * width * width + 2 * width * 64))  # last: one token
+    linear += 3 * 2 * batch * (4 * width * width + width + 2 * width * 64)  # last layer: one token, with K's bias
     linear += 3 * 2 * batch * width * 512 + 2 * 2 * patches * width * 3 * 64  # projection; kernel has no input gradient
-    attention = 3 * 2 * 2 * (batch * 4 * 52 + patches * (4 + 16) + batch * 52) * width
+    attention = 3 * 2 * 2 * (batch * 4 * 52 + patches * (4 + 16) + batch * 52 * 2) * width  # last: each of 2 heads
     counted = sum(product.flops * count for product, count in products.counts.items())
     assert counted == linear + attention
 
