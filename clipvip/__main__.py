@@ -4,12 +4,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from clipvip import data_commands
 from clipvip.data_commands import SOME_UNREADABLE, positive
+from clipvip.run import Compiler
 
-HOW = ("device", "workers", "micro_batch", "recompute", "checkpoint_seconds")  # of `run`: fields of Run
+HOW = ("device", "workers", "micro_batch", "compile", "recompute", "checkpoint_seconds")  # of `run`: fields of Run
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -210,6 +211,7 @@ def _add_how(one: Any) -> None:
     one.add_argument("--device", default="cpu", help="torch device: cuda:0, under torchrun cuda (default: cpu)")
     one.add_argument("--workers", type=int, default=0, help="processes that decode ahead (default: none)")
     one.add_argument("--micro-batch", type=int, help="train with this many clips in memory at a time (default: all)")
+    one.add_argument("--compile", choices=get_args(Compiler), help="torch.compile the video encoder (default: not)")
     one.add_argument("--recompute", action="store_true", help="recompute activations: less memory, a third more time")
     one.add_argument("--checkpoint-seconds", type=float, help="time between checkpoints of training (default: 120)")
 

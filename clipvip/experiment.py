@@ -16,6 +16,7 @@ from clipvip.config import (
     PretrainSettings,
 )
 from clipvip.rules import Usual
+from clipvip.run import Compiler
 from clipvip.settings import Settings
 
 
@@ -33,6 +34,7 @@ class RunSettings(Usual):
     device: str = "cpu"
     workers: int = 0  # decoding processes of a training job
     micro_batch: int | None = Field(None, ge=1)  # clips that keep their graph at a time; null: the batch of a process
+    compile: Compiler | None = None  # torch.compile the video encoder: faster on a GPU, minutes at the start of a job
     recompute: bool = False  # recompute a layer's activations in the backward pass: less memory, more time
     shards: int = 1  # captioning jobs that run side by side
     cache: bool = True  # decode each corpus once into a frame cache

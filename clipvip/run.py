@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+Compiler = Literal["inductor", "aot_eager"]  # aot_eager only traces: to see whether a model can be compiled
 
 
 def _quiet(step: int, values: dict[str, float | int]) -> None:
@@ -26,6 +29,7 @@ class Run:
     device: str = "cpu"
     workers: int = 0
     micro_batch: int | None = None  # clips that keep their graph at a time; null: all of the batch
+    compile: Compiler | None = None  # of the video encoder, while it trains
     recompute: bool = False  # activation checkpointing of the video encoder
     checkpoint_seconds: float | None = None  # between checkpoints of training; null: its own default
     rank: int = 0  # which of several processes this is; the first one writes

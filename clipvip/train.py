@@ -128,6 +128,8 @@ def fit(
     device = torch.device(run.device)
     state = _state(model, settings, device)
     model.video.recompute = run.recompute
+    if run.compile:
+        model.video.compile(backend=run.compile)
     progress = state.begin(run)
     steps, only = num_steps(settings, len(batches)), distributed.rank() == 0
     every, shows = max(1, steps // LOGGED), _Due(15.0)

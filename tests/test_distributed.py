@@ -186,3 +186,20 @@ def test_torchrun_makes_the_cell_of_one_process(tiny_clip_folder: Path, tmp_path
     receipts = [json.loads((folder(tmp_path / root, name) / "receipt.json").read_text()) for root in ("one", "two")]
     assert receipts[0]["lineage"] == receipts[1]["lineage"]
     assert [path.name for path in folder(tmp_path / "two", name).parent.iterdir()] == [name.split("/")[1]]
+
+
+def test_a_compiled_encoder_makes_the_same_cell(
+    tiny_clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced, not translated: that needs a compiler of the machine."""
+    spec = pretrain_spec(tmp_path / "plain", tiny_clip_folder, steps=3, batch_size=7)
+    shutil.copytree(tmp_path / "plain", tmp_path / "compiled")
+    monkeypatch.setenv("TORCH_LOGS", "aot")
+    process = start("run", tmp_path / "compiled/specs" / spec.name, "--compile", "aot_eager")
+    run_spec(spec)
+    said = process.communicate()[0]
+    assert process.returncode == 0, said
+    assert "aot" in said
+    name = f"pretrain/{spec.stem.split('-')[1]}"
+    one, two = (pd.read_csv(folder(tmp_path / root, name) / "history.csv") for root in ("plain", "compiled"))
+    np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5)

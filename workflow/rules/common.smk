@@ -26,6 +26,8 @@ URI = JOBS.grid.experiment.tracking or f"sqlite:///{JOBS.root.absolute()}/mlflow
 HOW = f"--device {RUN.device} --workers {RUN.workers}"
 if RUN.micro_batch:
     HOW += f" --micro-batch {RUN.micro_batch}"
+if RUN.compile:
+    HOW += f" --compile {RUN.compile}"
 if RUN.recompute:
     HOW += " --recompute"
 LIVE = RUN.live if RUN.live is not None else JOBS.grid.experiment.tracking is not None
