@@ -5,13 +5,12 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "clipvip"
 ROWS = [
-    ["settings", "source", "expect", "provenance", "usage"],
+    ["settings", "source", "expect", "provenance", "usage", "run"],
     ["rules"],
     ["config"],
     ["experiment"],
     ["attention", "objective", "ranks", "statistics", "headers", "schedule", "distributed"],
     ["video", "checksums", "repeats"],
-    ["run"],
     ["cells"],
     ["studies"],
     ["grid"],
