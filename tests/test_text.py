@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, CLIPModel
 
-from clipvip.text import text_features
+from clipvip.text import _group_sizes, text_features
 
 TEXTS = ["water", "a red circle grows and then turns blue on the grass " * 3, "a green square vanishes", "the ring"] * 8
 
@@ -29,6 +29,20 @@ def test_equals_transformers_with_gradients(tiny_clip_folder: Path, clip: CLIPMo
         gradients.append({name: p.grad.clone() for name, p in clip.text_model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-8, atol=1e-10)
+
+
+def test_many_lengths_make_groups_with_padding_in_them(clip: CLIPModel) -> None:
+    torch.manual_seed(0)
+    lengths, eos = torch.randint(2, 78, (150,)), clip.text_model.config.eos_token_id
+    places = torch.arange(77)
+    ids = torch.randint(4, eos, (150, 77)).where(places < lengths[:, None] - 1, eos)
+    ends = lengths.sort().values
+    sizes = _group_sizes(ends, 32)
+    assert len(sizes) > 2
+    assert sum(sizes) == 150
+    assert any(len(group.unique()) > 1 for group in ends.split(sizes))
+    found = text_features(clip.text_model, ids, (places < lengths[:, None]).long())
+    torch.testing.assert_close(found, clip.text_model(ids).pooler_output, rtol=1e-10, atol=1e-10)
 
 
 def test_padding_does_not_matter(tiny_clip_folder: Path, clip: CLIPModel) -> None:
