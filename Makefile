@@ -28,6 +28,7 @@ test: setup
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	pytest -n auto --dist loadfile

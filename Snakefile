@@ -20,11 +20,7 @@ rule ablate_all:
         f"{HOME}/report.html",
 
 
-include: "workflow/rules/corpora.smk"
-include: "workflow/rules/captions.smk"
-include: "workflow/rules/domain_gap.smk"
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/downstream.smk"
+include: "workflow/rules/cells.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/sweeps.smk"
 

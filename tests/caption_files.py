@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from clipvip import manifest
-from clipvip.config import CaptionerSettings, CaptionsSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.config.stages import CaptionerSettings, CaptionsSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.data import manifest
 
 SIDE = 16
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from clipvip.config import WorldSettings
-from clipvip.mini.world import make
-from clipvip.run import Run
+from clipvip.config.stages import WorldSettings
+from clipvip.corpora.synthetic.world import make
+from clipvip.runtime.context import Run
 
 SIZES = {
     "images": {"train": 12, "val": 3},

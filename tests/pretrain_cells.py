@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clipvip.cells import Cell, run_spec, write_spec
-from clipvip.config import (
+from clipvip.config.stages import (
     OBJECTIVES,
     ClipSettings,
     CorpusSettings,
@@ -17,6 +16,9 @@ from clipvip.config import (
     PretrainCell,
     WorldSettings,
 )
+from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.runner import run_spec
+from clipvip.pipeline.store import write_spec
 
 
 def pretrain_spec(root: Path, clip_folder: Path, *, steps: int, batch_size: int = 6, **model: Any) -> Path:

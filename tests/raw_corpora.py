@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from clipvip import manifest
-from clipvip.config import CorpusSettings
-from clipvip.corpora.corpus import make
-from clipvip.run import Run
+from clipvip.config.stages import CorpusSettings
+from clipvip.corpora.corpus_stage import make
+from clipvip.data import manifest
+from clipvip.runtime.context import Run
 
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(8)
 IMAGE = b"\xff\xd8\xff\xe0" + bytes(8)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipvip import tables
-from clipvip.config import OBJECTIVES
-from clipvip.settings import digest
+from clipvip.config.base import digest
+from clipvip.config.stages import OBJECTIVES
+from clipvip.results import tables
 
 QUERIES = 40
 SIDE = 8  # pixels

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from clipvip import statistics
+from clipvip.results import intervals
 
 
 class Found(NamedTuple):
@@ -31,11 +31,11 @@ def simulate(
         shared = generator.standard_normal(num_clusters)
         hard = [np.repeat(shared + own * generator.standard_normal(num_clusters), sizes) for _ in range(2)]
         a, b = ([trained(each) for _ in range(num_seeds)] for each in hard)
-        interval = statistics.over_seeds(a, clusters, baseline=b, resamples=resamples, seed=number % 2)
+        interval = intervals.over_seeds(a, clusters, baseline=b, resamples=resamples, seed=number % 2)
         held += interval.low <= 0 <= interval.high
         if num_seeds == 1:
-            p = statistics.paired_permutation(a[0], b[0], clusters, resamples=1000, seed=number % 2)
+            p = intervals.paired_permutation(a[0], b[0], clusters, resamples=1000, seed=number % 2)
         else:
-            p = statistics.p_over_seeds(statistics.spread_over_seeds(a, clusters, baseline=b, resamples=resamples))
+            p = intervals.p_over_seeds(intervals.spread_over_seeds(a, clusters, baseline=b, resamples=resamples))
         false += p < 0.05
     return Found(held / rounds, false / rounds)

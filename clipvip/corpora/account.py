@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clipvip import manifest
+from clipvip.data import manifest, unreadable
 
 NAMED = 50  # names of a kind in the receipt
 
@@ -31,7 +31,7 @@ class Account:
     def stop_if_too_many(self, *, allowed: float, where: Path | str) -> None:
         """ValueError when more than the `allowed` share of the clips is missing or unreadable."""
         bad = [*self.missing, *(entry["clip_id"] for entry in self.unreadable)]
-        manifest.stop_if_too_many(bad, self.named, allowed=allowed, where=where)
+        unreadable.stop_if_too_many(bad, self.named, allowed=allowed, where=where)
 
     def facts(self, out: Path) -> dict[str, Any]:
         """For the receipt of the corpus in `out`: counts of clips and texts by split, and the clips that are not in."""

@@ -20,9 +20,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from clipvip import checksums
-from clipvip.corpora.transcode import Recipe, transcode
-from clipvip.headers import VideoError, check_header, is_image
+from clipvip.data.media import checksums
+from clipvip.data.media.file_header import VideoError, check_header, is_image
+from clipvip.data.media.transcode import Recipe, transcode
 
 ANNOTATIONS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".srt", ".vtt", ".parquet", ".xlsx", ".pdf"})
 JOURNALS = ".prepare"

@@ -14,13 +14,14 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from clipvip import manifest
-from clipvip.config import CorpusSettings, Format
-from clipvip.corpora import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webdataset, webvid
+from clipvip.config.stages import CorpusSettings, Format
+from clipvip.corpora import webdataset
 from clipvip.corpora.account import Account
-from clipvip.corpora.annotation import Clip, Media, clean
-from clipvip.headers import VideoError, check_header
-from clipvip.leaks import Leaks, TestClip
+from clipvip.corpora.formats import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webvid
+from clipvip.corpora.formats.annotation import Clip, Media, clean
+from clipvip.corpora.leakage import Leaks, TestClip
+from clipvip.data import manifest
+from clipvip.data.media.file_header import VideoError, check_header
 
 Reader = Callable[[Path, CorpusSettings], Iterator[Clip]]
 

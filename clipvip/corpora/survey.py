@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt64
 
-from clipvip import checksums
-from clipvip.config import CorpusSettings
-from clipvip.corpora import expected
+from clipvip.config.stages import CorpusSettings
+from clipvip.corpora import reference_counts
 from clipvip.corpora.account import NAMED, Account
-from clipvip.corpora.expected import Counts
+from clipvip.corpora.leakage import Leaks, TestClip
 from clipvip.corpora.reading import Reading
-from clipvip.leaks import Leaks, TestClip
+from clipvip.corpora.reference_counts import Counts
+from clipvip.data.media import checksums
 
 SPLITS = ("train", "val", "test")
 Pairs = UInt64[np.ndarray, "rows 2"]  # hash of the clip's id, hash of the text
@@ -79,13 +79,13 @@ def survey(name: str, settings: CorpusSettings, root: Path | str, leaks: Leaks, 
         for rows in reading.parts():
             for split, part in rows.groupby("split", sort=False):
                 pairs.setdefault(str(split), []).append(_hashed(part))
-            if sums is None and settings.format in expected.DOWNSTREAM:
+            if sums is None and settings.format in reference_counts.DOWNSTREAM:
                 paths.update(rows["path"])
         found.duplicates = _by_sum(checksums.read(sums)) if sums else _by_size(Path(root), paths) if paths else None
     except (ValueError, OSError) as error:
         found.error = str(error)
         return found
-    wanted = expected.of(settings)
+    wanted = reference_counts.of(settings)
     for split in SPLITS:
         if split in pairs or split in wanted:
             found.splits[split] = _count(pairs.get(split, []), wanted.get(split, Counts(None)))

@@ -17,11 +17,11 @@ import fsspec
 import pandas as pd
 from tqdm import tqdm
 
-from clipvip import members
 from clipvip.corpora.account import Account
-from clipvip.corpora.annotation import ENDINGS, clean
-from clipvip.headers import IMAGE_ENDINGS, VideoError, check_header
-from clipvip.leaks import Leaks
+from clipvip.corpora.formats.annotation import ENDINGS, clean
+from clipvip.corpora.leakage import Leaks
+from clipvip.data.media import tar_members
+from clipvip.data.media.file_header import IMAGE_ENDINGS, VideoError, check_header
 
 SOURCE = "caption"
 HEAD = 64  # bytes of a clip that its header needs
@@ -40,7 +40,7 @@ class Sample:
 
 def parts(root: str, account: Account, leaks: Leaks) -> Iterator[pd.DataFrame]:
     """The rows of the shards at `root`, a shard at a time. ValueError for a sample that holds two clips."""
-    for shard in tqdm(members.shards(root), desc="corpus", unit="shard", disable=None):
+    for shard in tqdm(tar_members.shards(root), desc="corpus", unit="shard", disable=None):
         rows = list(_rows(root, shard, account, leaks))
         if rows:
             yield pd.DataFrame(rows)
@@ -63,7 +63,7 @@ def _rows(root: str, shard: str, account: Account, leaks: Leaks) -> Iterator[dic
                 continue
             path, where = f"{shard}/{sample.clip.name}", (sample.clip.offset_data, sample.clip.size)
             leak = leaks.named(clip_id, path, None)
-            leak = leak or leaks.same_content(where[1], partial(members.read, root, path, *where))
+            leak = leak or leaks.same_content(where[1], partial(tar_members.read, root, path, *where))
             if leak is not None:
                 account.leaked.append({"clip_id": clip_id, "test": leak})
                 continue

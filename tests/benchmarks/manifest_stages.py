@@ -15,14 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipvip import manifest
-from clipvip.config import CorpusSettings
-from clipvip.corpora import corpus
-from clipvip.ids import Ids
-from clipvip.places import Places
-from clipvip.run import Run
-from clipvip.sentences import Sentences
-from clipvip.subsets import nested
+from clipvip.config.stages import CorpusSettings
+from clipvip.corpora import corpus_stage
+from clipvip.data import manifest
+from clipvip.data.clip_files import Places
+from clipvip.data.clip_ids import Ids
+from clipvip.data.subsets import nested
+from clipvip.data.text_store import Sentences
+from clipvip.runtime.context import Run
 
 CLIPS_OF_A_VIDEO = 31
 CAPTIONED = 0.9  # share of the clips that have a caption
@@ -50,7 +50,7 @@ def annotations(rows: int, folder: Path) -> int:
     with open(root / "annotations.csv", "w") as file:
         file.write("clip_id,path,start,end,text\n")
         file.writelines(f"clip-{i:011x},long.mp4,{i},{i + 1},{'a word or more ' * 10}{i}\n" for i in range(count))
-    made = corpus.make(CorpusSettings(format="folder", root=str(root)), {}, root, Run(work=root))
+    made = corpus_stage.make(CorpusSettings(format="folder", root=str(root)), {}, root, Run(work=root))
     assert made["clips"] == made["texts"] == count
     return count
 

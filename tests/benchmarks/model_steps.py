@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
-from clipvip.config import OBJECTIVES, ModelSettings
-from clipvip.model import ClipVip, param_groups
-from clipvip.objective import omnisource_loss
-from clipvip.vision import normalise
+from clipvip.config.stages import OBJECTIVES, ModelSettings
+from clipvip.model.clip_vip import ClipVip, param_groups
+from clipvip.model.loss import omnisource_loss
+from clipvip.model.video_encoder import normalise
 
 Step = Callable[[], Tensor]
 Encode = Callable[[Tensor], Tensor]

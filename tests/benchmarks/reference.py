@@ -11,7 +11,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from clipvip.model import ClipVip
+from clipvip.model.clip_vip import ClipVip
 
 TEXT_TOKENS = 70
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]

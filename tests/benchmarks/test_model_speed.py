@@ -18,7 +18,7 @@ from model_steps import B16, B32, TINY, Shape, Step, encoders, text_steps, video
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from clipvip.model import ClipVip
+from clipvip.model.clip_vip import ClipVip
 
 RESULTS = Path(__file__).parents[2] / "results" / "benchmarks.json"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))

@@ -7,7 +7,7 @@ import torch
 from measure import Row, alternate, quotient, table
 from torch import Tensor
 
-from clipvip.ranks import match_ranks
+from clipvip.evaluation.ranks import match_ranks
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 

@@ -15,8 +15,8 @@ import torch
 from measure import Row, alternate, machine, quotient, table, write
 from video_files import write_video
 
-from clipvip.corpora.transcode import Recipe, transcode
-from clipvip.video import read_chosen, resize, sample_indices
+from clipvip.data.media.transcode import Recipe, transcode
+from clipvip.data.media.video import read_chosen, resize, sample_indices
 
 RESULTS = Path(__file__).parents[2] / "results" / "video_speed.json"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))

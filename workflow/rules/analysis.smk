@@ -19,7 +19,7 @@ rule store:
         uri=URI,
         artifacts=f"{JOBS.root.absolute()}/mlartifacts",
     shell:
-        "clipvip track --uri {params.uri} --artifacts {params.artifacts} 2>&1 | tee {log}"
+        "clipvip track --uri {params.uri:q} --artifacts {params.artifacts:q} 2>&1 | tee {log:q}"
 
 
 rule table:
@@ -39,7 +39,7 @@ rule table:
         runtime=ASKS["table"].minutes,
         gpu=ASKS["table"].gpus,
     shell:
-        "clipvip table {input.plan} 2>&1 | tee {log}"
+        "clipvip table {input.plan:q} 2>&1 | tee {log:q}"
 
 
 rule notebook:
@@ -113,14 +113,14 @@ rule track:
     params:
         uri=URI,
     shell:
-        "clipvip track {input.plan} --uri {params.uri} 2>&1 | tee {log}"
+        "clipvip track {input.plan:q} --uri {params.uri:q} 2>&1 | tee {log:q}"
 
 
 rule report:
     # One page that gathers the studies, readable offline.
     input:
         [made for study in STUDIES for made in made_of(study)],
-        "clipvip/report.html.j2",
+        "clipvip/results/report/page.html.j2",
     output:
         f"{HOME}/report.html",
     log:
@@ -135,7 +135,7 @@ rule report:
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],
     shell:
-        "clipvip report {params.folders} --out {output} 2>&1 | tee {log}"
+        "clipvip report {params.folders:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 for study in STUDIES:

@@ -2,11 +2,13 @@
 import subprocess
 from pathlib import Path
 
-from clipvip.jobs import Jobs
-from clipvip.grid import Grid
-from clipvip.search import SWEEPS as SWEEP_FILES, SweepPlan
-from clipvip.overview import missing_folders, summary, times
-from clipvip.rules import all_ask
+from clipvip.config.registry import JOB_RULES
+from clipvip.config.resources import all_ask
+from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.jobs import Jobs
+from clipvip.pipeline.status import missing_folders, summary, times
+from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
+from clipvip.runtime.options import words
 from snakemake.exceptions import WorkflowError
 
 
@@ -22,18 +24,7 @@ RUN = JOBS.grid.experiment.run
 ASKS = all_ask(RUN)  # resources of each rule
 ROOT = str(JOBS.root)
 HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
-URI = JOBS.grid.experiment.tracking or f"sqlite:///{JOBS.root.absolute()}/mlflow.db"
-HOW = f"--device {RUN.device} --workers {RUN.workers}"
-if RUN.micro_batch:
-    HOW += f" --micro-batch {RUN.micro_batch}"
-if RUN.compile:
-    HOW += f" --compile {RUN.compile}"
-if RUN.recompute:
-    HOW += " --recompute"
-LIVE = RUN.live if RUN.live is not None else JOBS.grid.experiment.tracking is not None
-RUN_HOW = HOW
-if LIVE:
-    RUN_HOW += f" --live {URI} --live-experiment {JOBS.grid.experiment.name}"
+URI = JOBS.tracking
 
 if workflow.is_main_process:
     JOBS.prepare()
@@ -47,13 +38,13 @@ wildcard_constraints:
 
 def needs(wildcards):
     # A file must be made by one process before many write to it; a server that is away stops nobody.
-    alone = LIVE and URI.startswith("sqlite:")
+    alone = JOBS.live and URI.startswith("sqlite:")
     store = [ancient(f"{ROOT}/mlflow.created")] if alone else []
     return JOBS.needs(JOBS.by_id[wildcards.job]) + store
 
 
-def specs(wildcards):
-    return JOBS.specs(JOBS.by_id[wildcards.job])
+def command(wildcards):
+    return JOBS.command(JOBS.by_id[wildcards.job])
 
 
 def stop_if_data_is_missing():

@@ -22,7 +22,7 @@ rule sweep_study:
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
     shell:
-        "clipvip sweep create {params.plan} 2>&1 | tee {log}"
+        "clipvip sweep create {params.plan:q} 2>&1 | tee {log:q}"
 
 
 rule sweep_worker:
@@ -43,9 +43,9 @@ rule sweep_worker:
         gpu=ASKS["sweep_worker"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
-        how=HOW,
+        how=words(RUN),
     shell:
-        "clipvip sweep work {params.plan} --worker {wildcards.worker} {params.how} 2>&1 | tee {log}"
+        "clipvip sweep work {params.plan:q} --worker {wildcards.worker} {params.how:q} 2>&1 | tee {log:q}"
 
 
 rule sweep_best:
@@ -68,7 +68,7 @@ rule sweep_best:
         plan=lambda wildcards: sweep_plan(wildcards).path,
         uri=URI,
     shell:
-        "clipvip sweep finish {params.plan} --uri {params.uri} 2>&1 | tee {log}"
+        "clipvip sweep finish {params.plan:q} --uri {params.uri:q} 2>&1 | tee {log:q}"
 
 
 for name in SWEEPS:

@@ -1,0 +1,62 @@
+"""Commands on what finished cells say: `table`, `show`, `track`, `report`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    import json
+
+    from clipvip.results.tables import make
+
+    print(make(json.loads(arguments.plan.read_text()), arguments.plan.parent))
+
+
+def _track(arguments: argparse.Namespace) -> None:
+    import json
+
+    from clipvip.results.tracking import mirror
+
+    if not arguments.plan:
+        mirror.create(arguments.uri, arguments.artifacts)
+    for path in arguments.plan:
+        plans = [path] if path.is_file() else sorted(path.glob("studies/*/plan.json"))
+        if not plans:
+            raise ValueError(f"{path}: neither a plan.json nor the folder of an experiment (results/<experiment>)")
+        for plan in plans:
+            print(f"{plan.parent.name}: {mirror.mirror(json.loads(plan.read_text()), arguments.uri, plan.parent)}")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from clipvip.results.report.page import make
+
+    make(arguments.study, arguments.out)
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    from clipvip.results.report.terminal import markdown
+
+    print("\n\n".join(markdown(folder) for folder in arguments.study))
+
+
+def add(commands: Any) -> None:
+    """The commands with their flags."""
+    one = commands.add_parser("table", help="a study's table, tests and verdicts from its finished cells")
+    one.add_argument("plan", type=Path, help="results/<experiment>/studies/<study>/plan.json")
+    one.set_defaults(do=_table)
+
+    one = commands.add_parser("show", help="print studies: results with intervals, and the verdict on each claim")
+    one.add_argument("study", type=Path, nargs="+", help="study folders, for example results/mini/studies/main")
+    one.set_defaults(do=_show)
+
+    one = commands.add_parser("track", help="bring MLflow up to date with cells; without a plan, create the store")
+    one.add_argument("plan", type=Path, nargs="*", help="results/<experiment>, or studies/<study>/plan.json below it")
+    one.add_argument("--uri", required=True, help="MLflow tracking URI")
+    one.add_argument("--artifacts", type=Path, help="artifact folder of a new store")
+    one.set_defaults(do=_track)
+
+    one = commands.add_parser("report", help="gather the studies in one offline page")
+    one.add_argument("study", type=Path, nargs="+", help="study folders")
+    one.add_argument("--out", type=Path, required=True, help="the page")
+    one.set_defaults(do=_report)

@@ -1,0 +1,1 @@
+"""Every setting, frozen and typed; the registry of stages."""

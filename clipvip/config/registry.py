@@ -1,0 +1,142 @@
+"""The stages of the laboratory: one entry here is all that names a stage.
+
+A stage turns settings and finished cells into files. What it is called for people, which function makes it, what it
+shares a process with and whether an accelerator helps it stand here and nowhere else.
+"""
+
+from dataclasses import dataclass
+
+from clipvip.config import stages
+from clipvip.config.base import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One kind of cell."""
+
+    name: str
+    title: str  # for people
+    settings: type[Settings]
+    make: str  # module below clipvip and its function, imported when it runs: torch takes a second
+    shared: bool = False  # of several processes all take part; otherwise the first one works alone
+    packed: bool = True  # may share a process with what it is made from (run.pack)
+    accelerator: bool = False  # takes the GPUs and cores that `run` names
+    keyed: bool = True  # part of the keys of what is made from it
+    priority: int = 0  # of its jobs: what everything waits for goes first
+
+    @property
+    def module(self) -> str:
+        """The module of `make`, in full."""
+        return f"clipvip.{self.make.split(':')[0]}"
+
+
+# Inputs before what is made from them.
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="world",
+            title="generated files",
+            settings=stages.WorldSettings,
+            make="corpora.synthetic.world:make",
+        ),
+        Stage(
+            name="corpus",
+            title="corpus",
+            settings=stages.CorpusSettings,
+            make="corpora.corpus_stage:make",
+        ),
+        Stage(
+            name="frames",
+            title="frame cache",
+            settings=stages.FramesSettings,
+            make="data.frame_cache:make",
+            keyed=False,  # it only saves decoding: what it holds follows from the corpus and the frame settings
+        ),
+        Stage(
+            name="clip",
+            title="starting CLIP",
+            settings=stages.ClipSettings,
+            make="training.clip_stage:make",
+            shared=True,
+            accelerator=True,
+            priority=100,
+        ),
+        Stage(
+            name="captioner",
+            title="captioner",
+            settings=stages.CaptionerSettings,
+            make="training.captioner_stage:make",
+            accelerator=True,
+            priority=90,
+        ),
+        Stage(
+            name="captions",
+            title="captions",
+            settings=stages.CaptionsSettings,
+            make="corpora.captions.captions_stage:caption",
+            packed=False,
+            accelerator=True,
+        ),
+        Stage(
+            name="gap",
+            title="language gap",
+            settings=stages.GapSettings,
+            make="evaluation.domain_gap_stage:make",
+            shared=True,
+            packed=False,
+        ),
+        Stage(
+            name="pretrain",
+            title="post-pretrain",
+            settings=stages.PretrainCell,
+            make="training.pretrain_stage:make",
+            shared=True,
+            accelerator=True,
+        ),
+        Stage(
+            name="finetune",
+            title="fine-tune",
+            settings=stages.FinetuneCell,
+            make="training.finetune_stage:make",
+            shared=True,
+            accelerator=True,
+        ),
+        Stage(
+            name="evaluate",
+            title="evaluate",
+            settings=stages.EvaluateCell,
+            make="evaluation.evaluate_stage:make",
+            shared=True,
+            accelerator=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class JobRule:
+    """A rule of the workflow whose jobs make cells."""
+
+    name: str
+    accelerator: bool
+    priority: int = 0
+
+
+PREPARE, VARIANT, SHARD = "prepare", "variant", "caption_shard"
+# A rule a stage; then packs: a corpus from its files to its frames, and a checkpoint with all that starts from it.
+JOB_RULES: dict[str, JobRule] = {
+    rule.name: rule
+    for rule in (
+        *(JobRule(stage.name, stage.accelerator, stage.priority) for stage in STAGES.values()),
+        JobRule(PREPARE, accelerator=False),
+        JobRule(VARIANT, accelerator=True),
+        JobRule(SHARD, accelerator=True),
+    )
+}
+
+
+def stage_of(role: str) -> str:
+    """The stage of a row's cell by its role: `fine_tuned/msrvtt` is an evaluation, `finetune/msrvtt` a fine-tuning."""
+    head = role.split("/")[0]
+    return "evaluate" if head in ("zero_shot", "fine_tuned") else head

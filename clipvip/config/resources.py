@@ -1,0 +1,82 @@
+"""What a job of each rule asks a scheduler for: cores, GPUs, memory, time."""
+
+import difflib
+
+from pydantic import Field, field_validator
+
+from clipvip.config.base import Settings
+from clipvip.config.registry import JOB_RULES
+
+# Rules that make no cell, and whether an accelerator helps them.
+OTHER_RULES = {
+    "store": False,
+    "table": False,
+    "notebook": False,
+    "general_notebook": False,
+    "track": False,
+    "report": False,
+    "sweep_study": False,
+    "sweep_worker": True,
+    "sweep_best": False,
+}
+ACCELERATED = {name: rule.accelerator for name, rule in JOB_RULES.items()} | OTHER_RULES
+
+
+class RuleChange(Settings):
+    """What one rule asks for in place of what `run` says; null is as there."""
+
+    threads: int | None = Field(None, ge=1)
+    """cores"""
+    gpus: int | None = Field(None, ge=0)
+    """GPUs"""
+    memory_mb: int | None = Field(None, ge=1)
+    """memory [MB]"""
+    minutes: int | None = Field(None, ge=1)
+    """longest job [minutes]"""
+
+
+class Asked(Settings):
+    """What a job asks for."""
+
+    threads: int
+    gpus: int
+    memory_mb: int
+    minutes: int
+
+
+class Usual(Settings):
+    """What the jobs of an experiment ask for where their rule has nothing of its own."""
+
+    threads: int = Field(1, ge=1)
+    """cores of a job"""
+    gpus: int = Field(0, ge=0)
+    """GPUs of a job"""
+    memory_mb: int = Field(2000, ge=1)
+    """memory of a job [MB]"""
+    minutes: int = Field(30, ge=1)
+    """longest job [minutes]"""
+    rules: dict[str, RuleChange] = Field(default={})
+    """what single rules of the workflow ask for instead, by name"""
+
+    @field_validator("rules")
+    @classmethod
+    def _known(cls, rules: dict[str, RuleChange]) -> dict[str, RuleChange]:
+        for name in rules:
+            if name not in ACCELERATED:
+                near = difflib.get_close_matches(name, ACCELERATED, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ACCELERATED)}"
+                raise ValueError(f"no rule {name!r}; {hint}")
+        return rules
+
+
+def asks(usual: Usual, rule: str) -> Asked:
+    """What a job of this rule asks for; one that no accelerator helps takes one core and no GPU unless told."""
+    threads, gpus = (usual.threads, usual.gpus) if ACCELERATED[rule] else (1, 0)
+    asked = Asked(threads=threads, gpus=gpus, memory_mb=usual.memory_mb, minutes=usual.minutes)
+    own = usual.rules.get(rule)
+    return asked if own is None else asked.model_copy(update=own.model_dump(exclude_none=True))
+
+
+def all_ask(usual: Usual) -> dict[str, Asked]:
+    """The same for every rule."""
+    return {rule: asks(usual, rule) for rule in ACCELERATED}

@@ -1,0 +1,1 @@
+"""Captions of frames: made here or elsewhere."""

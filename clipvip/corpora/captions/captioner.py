@@ -1,0 +1,50 @@
+"""An image-to-text model of transformers (GIT, BLIP, ...) with its processor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from clipvip.config.stages import CaptionsSettings
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """A processor and an image-to-text model."""
+
+    processor: Any
+    model: Any
+
+    @classmethod
+    def load(cls, source: str | Path, device: str = "cpu") -> "Captioner":
+        """From a transformers folder or hub id, in fp32. ValueError if it is none."""
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        try:
+            processor = AutoProcessor.from_pretrained(source)
+            model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"captioner.source: {str(source)!r} is no image-to-text model: {error}") from None
+        return cls(processor, model.eval().to(device))
+
+    def save(self, folder: Path) -> None:
+        """Write the folder that `load` reads."""
+        self.processor.save_pretrained(folder)
+        self.model.save_pretrained(folder)
+
+    @torch.inference_mode()
+    def write(self, images: Sequence[UInt8[np.ndarray, "height width 3"]], settings: CaptionsSettings) -> list[str]:
+        """A caption for each image, white space made single; "" where the model says nothing."""
+        pixels = self.processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
+        tokens = self.model.generate(
+            pixel_values=pixels.to(self.model.device),
+            max_new_tokens=settings.max_tokens,
+            num_beams=settings.num_beams,
+            do_sample=False,
+        )
+        texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
+        return [" ".join(text.split()) for text in texts]

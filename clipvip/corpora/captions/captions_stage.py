@@ -1,0 +1,170 @@
+"""A caption for the middle frame of every clip (paper section 3.3), or for several, in shards and resumable.
+
+The captioner is a transformers image-to-text folder (GIT, BLIP, ...), fetched or trained here, and read by the same
+code in both cases. A clip without a caption has no row: no caption is ever made up.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from clipvip.config.stages import CaptionsSettings
+from clipvip.corpora.captions import imported, quality
+from clipvip.corpora.captions.captioner import Captioner
+from clipvip.data import manifest, unreadable
+from clipvip.data.clips import Clips, open_clips
+from clipvip.data.media.file_header import VideoError
+from clipvip.runtime.context import Run
+
+BATCH = 256  # frames captioned at a time
+PART = 8 * BATCH  # clips that a kill loses at most
+EMPTY = "empty caption"
+
+
+# -- the captioner ---------------------------------------------------------------------------------
+
+
+# -- captions --------------------------------------------------------------------------------------
+
+
+def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """captions.parquet of the whole corpus; quality.json where the scenes are known (inputs["world"]).
+
+    Shards that lie finished in run.work (shard-<i>-of-<n>.parquet) are used; what they lack is captioned here.
+    ValueError when more clips are unreadable than the corpus allows.
+    """
+    shards = sorted(run.work.glob("shard-*-of-*.parquet"))
+    done = {clip_id for shard in shards for clip_id in pd.read_parquet(shard, columns=["clip_id"])["clip_id"]}
+    ids = manifest.clip_ids(inputs["corpus"])
+    rest = [clip_id for clip_id in ids if clip_id not in done]
+    parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
+    facts = merge(parts, out)
+    rows = _read(parts)
+    unread = rows.loc[rows["reason"].notna() & ~rows["reason"].isin([EMPTY, imported.ABSENT]), "clip_id"].unique()
+    allowed = manifest.max_bad(inputs["corpus"])
+    unreadable.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
+    if "world" in inputs and settings.num_frames % 2:  # what is known is of the middle frame
+        truth = pd.read_parquet(inputs["world"] / "truth.parquet")
+        of_middle = rows[rows["caption"].notna() & (rows["frame"] == settings.num_frames // 2)]
+        facts["quality"] = quality.by_attribute(of_middle, truth)
+        (out / "quality.json").write_text(json.dumps(facts["quality"], indent=1) + "\n")
+    return facts
+
+
+def caption_shard(
+    settings: CaptionsSettings, inputs: dict[str, Path], part_file: Path, shard: int, num_shards: int, run: Run
+) -> None:
+    """Caption slice `shard` (0-based) of the corpus cut in `num_shards` into `part_file`; nothing if it is there."""
+    if not 0 <= shard < num_shards:
+        raise ValueError(f"shard {shard} of {num_shards}: shards count from 0 to {num_shards - 1}")
+    if part_file.exists():
+        return
+    ids = manifest.clip_ids(inputs["corpus"])
+    own = list(ids[len(ids) * shard // num_shards : len(ids) * (shard + 1) // num_shards])
+    parts = _in_parts(settings, inputs, own, run, part_file.stem)
+    _write(_read(parts), part_file)
+    shutil.rmtree(run.work / "parts" / part_file.stem, ignore_errors=True)
+
+
+def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
+    """captions.parquet (clip_id, caption, model; by clip_id) from shards; counts, reasons and speed of one process.
+
+    Frames of a clip that got the same caption give it once. ValueError if there is not one caption among them.
+    """
+    rows = _read(parts).sort_values(["clip_id", "frame"])
+    written = rows[rows["caption"].notna()].drop_duplicates(["clip_id", "caption"])
+    if written.empty:
+        raise ValueError(f"{out}: not one clip of {len(rows)} has a caption: {dict(rows['reason'].value_counts())}")
+    _write(written[["clip_id", "caption", "model"]], out / "captions.parquet")
+    clips, captioned = rows["clip_id"].nunique(), written["clip_id"].nunique()
+    bare = rows[~rows["clip_id"].isin(written["clip_id"])].drop_duplicates("clip_id")
+    return {
+        "clips": clips,
+        "captioned": captioned,
+        "captions": len(written),
+        "missing": clips - captioned,
+        "reasons": {str(reason): int(count) for reason, count in bare["reason"].value_counts().items()},
+        "clips_per_s": round(clips / max(1e-9, float(rows["seconds"].sum())), 1),
+    }
+
+
+def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str) -> list[Path]:
+    """Caption `ids` in parts of PART clips; the files of all parts, those of an earlier, killed run included."""
+    folder = run.work / "parts" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if ids and (inputs["captioner"] / imported.NAME).is_file():
+        _write(imported.rows(inputs["captioner"], ids), folder / "all.parquet")
+        return [folder / "all.parquet"]
+    parts = sorted(folder.glob("*.parquet"))
+    done = set(_read(parts)["clip_id"]) if parts else set()
+    todo = [clip_id for clip_id in ids if clip_id not in done]
+    if not todo:
+        return parts
+    captioner = Captioner.load(inputs["captioner"] / "model", run.device)
+    label = f"{captioner.model.config.model_type}/{inputs['captioner'].name}"
+    clips = open_clips(inputs, settings.frames)
+    bar = tqdm(total=len(ids), initial=len(done), desc=f"captions {name}", unit="clip", disable=None)
+    for start in range(0, len(todo), PART):
+        rows = _caption_part(captioner, clips, todo[start : start + PART], settings, bar)
+        parts.append(folder / f"{len(parts):06d}.parquet")
+        _write(rows.assign(model=label), parts[-1])
+        if bar.disable:
+            done_now = len(done) + min(len(todo), start + PART)
+            speed = rows["clip_id"].nunique() / float(rows["seconds"].sum())
+            print(f"captions {name}: {done_now}/{len(ids)} clips, {speed:.0f} clips/s", file=sys.stderr, flush=True)
+    bar.close()
+    return parts
+
+
+def _caption_part(
+    captioner: Captioner, clips: Clips, ids: list[str], settings: CaptionsSettings, bar: Any
+) -> pd.DataFrame:
+    """Rows of clip_id, frame (its number among those asked for), caption or null, reason where null, and seconds.
+
+    A clip that cannot be read has one row.
+    """
+    readable, size = set(clips.readable(ids)), max(1, BATCH // settings.num_frames)
+    rows = []
+    for start in range(0, len(ids), size):
+        batch, clock = ids[start : start + size], time.perf_counter()
+        images: dict[tuple[str, int], Any] = {}
+        reasons = {clip_id: "not in the frame cache" for clip_id in batch if clip_id not in readable}
+        for clip_id in batch:
+            try:
+                if clip_id in readable:
+                    images.update(
+                        ((clip_id, i), image) for i, image in enumerate(clips.centres(clip_id, settings.num_frames))
+                    )
+            except VideoError as error:
+                reasons[clip_id] = error.reason
+        texts = dict(zip(images, captioner.write(list(images.values()), settings), strict=True)) if images else {}
+        asked = [*images, *((clip_id, 0) for clip_id in reasons)]
+        share = (time.perf_counter() - clock) / len(asked)
+        for clip_id, frame in asked:
+            text = texts.get((clip_id, frame)) or None
+            reason = None if text else reasons.get(clip_id, EMPTY)
+            rows.append({"clip_id": clip_id, "frame": frame, "caption": text, "reason": reason, "seconds": share})
+        bar.update(len(batch))
+    return pd.DataFrame(rows).astype({"clip_id": "str", "caption": "str", "reason": "str"})
+
+
+def _read(parts: Sequence[Path]) -> pd.DataFrame:
+    """The rows of all parts; a frame that two of them hold counts once."""
+    if not parts:
+        raise ValueError("no captions to put together: the corpus has no clip")
+    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True).drop_duplicates(["clip_id", "frame"])
+
+
+def _write(rows: pd.DataFrame, path: Path) -> None:
+    """Written beside and renamed, so that a kill leaves no torn file."""
+    beside = path.with_suffix(".tmp")
+    rows.to_parquet(beside, index=False)
+    os.replace(beside, path)

@@ -1,0 +1,39 @@
+"""ActivityNet Captions: `train.json` and `val_1.json` (the test set of the retrieval protocol).
+
+The sentences of a video are joined to one paragraph, in the order of the file. Ids are kept with their `v_`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from clipvip.config.stages import CorpusSettings
+from clipvip.corpora.formats import authors
+from clipvip.corpora.formats.annotation import ENDINGS, Clip, Media, Split, field, find, json_file, paragraph, places
+
+SOURCE = "paragraph"
+FOLDERS = ("videos", "Activity_Videos", "", "v1-2/train", "v1-2/val", "v1-3/train_val")
+FILES: dict[Split, str] = {"train": "train.json", "test": "val_1.json"}
+
+
+def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
+    """One clip a video, with its paragraph."""
+    if settings.annotations:
+        for clip in authors.read(root, settings, media, paragraphs=True):  # their ids keep the mark
+            bare = clip.clip_id.removeprefix("v_")
+            yield replace(clip, clip_id=f"v_{bare}", origin=bare)
+        return
+    for split, name in FILES.items():
+        path = find(root, name)
+        videos = json_file(path)
+        marked = all(key.startswith("v_") for key in videos)  # an id itself may begin with v_: the file decides
+        for key in videos:
+            bare = key.removeprefix("v_") if marked else key
+            sentences = field(videos[key], "sentences", path, key)
+            yield Clip(f"v_{bare}", split, paragraph(sentences), media(f"v_{bare}"), origin=bare)
+
+
+def media(clip_id: str) -> tuple[Media, ...]:
+    """Where the video of an id with its mark may lie: files carry the mark or not."""
+    stems = (clip_id, clip_id.removeprefix("v_"))
+    return places(FOLDERS, [f"{stem}{ending}" for stem in stems for ending in ENDINGS])

@@ -1,0 +1,1 @@
+"""Clips of a corpus: manifest, frames, texts, batches."""

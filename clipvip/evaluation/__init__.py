@@ -1,0 +1,1 @@
+"""Exact ranks, embedding, validation; the evaluate and domain-gap stages."""

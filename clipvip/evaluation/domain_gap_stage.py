@@ -1,0 +1,225 @@
+"""The language domain gap: how well K-means tells two sources of sentences apart (paper section 3.1).
+
+Sentences of a language source and of a downstream set, as features of CLIP's text tower, are clustered together; the
+normalised mutual information of cluster and source is 0 where they read alike and 1 where they stand apart. Only
+training texts of the downstream sets are read.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Float, Int
+from tqdm import tqdm
+
+from clipvip.config.stages import GapSettings, ModelSettings
+from clipvip.data import manifest
+from clipvip.data.text_column import Column
+from clipvip.evaluation import language_statistics
+from clipvip.evaluation.embedding import embed_texts, load_model, load_tokenizer
+from clipvip.runtime.context import Run
+
+MAX_TOKENS = 77  # of a text, as CLIP reads them
+POINTS = 200  # of each source and set in the projection
+
+FEWEST = 4  # sentences of a source: a repetition draws half of them
+CAPTIONS = "captions.parquet"
+
+Features = Float[np.ndarray, "sentences dim"]
+Rows = Int[np.ndarray, " rows"]
+Facts = list[set[tuple[str, str]]]
+
+
+def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """nmi.csv, points.csv, statistics.csv and overlap.csv of inputs "clip", "source:<name>" and "downstream:<set>".
+
+    ValueError where a side is not given, or an input holds fewer than four sentences.
+    """
+    if {_role(role)["kind"] for role in inputs if ":" in role} != {"source", "downstream"}:
+        raise ValueError("gap: give at least one language source (`gap_sources`) and one set of `downstream`")
+    texts = {role: read_texts(folder, role) for role, folder in inputs.items() if ":" in role}
+    rows = {role: draw(len(known), settings, role) for role, known in texts.items()}
+    drawn = {role: _take(texts[role], own) for role, own in rows.items()}
+    wanted = list(dict.fromkeys(text for pairs in drawn.values() for pair in pairs for half in pair for text in half))
+    features = _embed(wanted, inputs["clip"], run.device)
+    place = {text: row for row, text in enumerate(wanted)}
+    located = {
+        role: [[np.array([place[text] for text in half]) for half in pair] for pair in pairs]
+        for role, pairs in drawn.items()
+    }
+    table = _gaps(located, features, settings, {role: len(known) for role, known in texts.items()})
+    table.to_csv(out / "nmi.csv", index=False)
+    first = {role: pairs[0][0] for role, pairs in drawn.items()}
+    _points({role: said[:POINTS] for role, said in first.items()}, features, place).to_csv(
+        out / "points.csv", index=False
+    )
+    _statistics(first, known_facts(inputs, {role: pairs[0][0] for role, pairs in rows.items()})).to_csv(
+        out / "statistics.csv", index=False
+    )
+    _overlaps(first).to_csv(out / "overlap.csv", index=False)
+    summary = {
+        str(pair): round(float(values.mean()), 5)
+        for pair, values in table["nmi"].groupby(table["source"] + "/" + table["downstream"], sort=False)
+    }
+    return {"texts": {role: len(known) for role, known in texts.items()}, "embedded": len(wanted), "nmi": summary}
+
+
+def draw(count: int, settings: GapSettings, role: str) -> list[tuple[Rows, Rows]]:
+    """For each repetition two disjoint draws of `settings.sentences` of `count` texts, seeded; of half of them at most.
+
+    The second says by how much another draw would have differed, which a small set drawn whole each time cannot show.
+    """
+    size, seed = min(settings.sentences, count // 2), zlib.crc32(role.encode())
+    orders = [np.random.default_rng([i, seed]).permutation(count) for i in range(settings.repeats)]
+    return [(order[:size], order[size : 2 * size]) for order in orders]
+
+
+def _take(texts: Column, rows: Sequence[tuple[Rows, Rows]]) -> list[tuple[list[str], list[str]]]:
+    """The texts of every repetition, in one pass."""
+    drawn, size = texts.take(np.concatenate([half for pair in rows for half in pair])), len(rows[0][0])
+    starts = range(0, len(drawn), 2 * size)
+    return [(drawn[start : start + size], drawn[start + size : start + 2 * size]) for start in starts]
+
+
+def _gaps(
+    located: Mapping[str, list[Any]], features: Features, settings: GapSettings, counts: Mapping[str, int]
+) -> pd.DataFrame:
+    """NMI of each source, downstream set and repetition, equal numbers of sentences on both sides.
+
+    `nmi_source` and `nmi_downstream` are the same with the other draw of that side, `share_...` the part of the side
+    that a draw takes: what `repeats.interval` needs.
+    """
+    roles = [(role, _role(role)) for role in located]
+    pairs = [(a, b) for a in roles for b in roles if (a[1]["kind"], b[1]["kind"]) == ("source", "downstream")]
+    rows = []
+    for (one, source), (other, target) in tqdm(pairs, desc="domain gap", unit="pair", disable=None):
+        for repeat, (ours, theirs) in enumerate(zip(located[one], located[other], strict=True)):
+            size = min(len(ours[0]), len(theirs[0]))
+
+            def nmi(own: Any, own_other: Any, size: int = size, seed: int = repeat) -> float:
+                both = features[own[:size]], features[own_other[:size]]
+                return gap(*both, clusters=settings.clusters, starts=settings.starts, seed=seed)
+
+            rows.append(
+                {
+                    "source": source["source"],
+                    "downstream": target["source"],
+                    "repeat": repeat,
+                    "nmi": nmi(ours[0], theirs[0]),
+                    "nmi_source": nmi(ours[1], theirs[0]),
+                    "nmi_downstream": nmi(ours[0], theirs[1]),
+                    "sentences": size,
+                    "share_source": size / counts[one],
+                    "share_downstream": size / counts[other],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def gap(ours: Features, theirs: Features, *, clusters: int, starts: int, seed: int) -> float:
+    """NMI (arithmetic mean) between K-means clusters of both together and the side a row came from: 0 to 1.
+
+    The best of `starts` starts by inertia; one thread, so that the result does not depend on the machine's cores.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import normalized_mutual_info_score
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    side = np.repeat([0, 1], [len(ours), len(theirs)])
+    with threadpool_limits(1):
+        found = KMeans(clusters, n_init=starts, random_state=seed).fit_predict(np.concatenate([ours, theirs]))
+    return float(normalized_mutual_info_score(side, found))
+
+
+def _statistics(texts: Mapping[str, list[str]], facts: Mapping[str, Facts]) -> pd.DataFrame:
+    """A row a source or set; `naming` only where a generated world knows the scenes of all its texts."""
+    fewest = min(map(len, texts.values()))
+    rows = []
+    for role, said in texts.items():
+        row: dict[str, Any] = {**_role(role), **language_statistics.of_texts(said[:fewest])}
+        if role in facts:
+            from clipvip.corpora.synthetic.language import named_in
+
+            row["naming"] = language_statistics.naming(said[:fewest], facts[role][:fewest], named_in)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _overlaps(texts: Mapping[str, list[str]]) -> pd.DataFrame:
+    """Vocabulary of every source against every downstream set."""
+    fewest = min(map(len, texts.values()))
+    kinds = {role: _role(role) for role in texts}
+    return pd.DataFrame(
+        {
+            "source": kinds[one]["source"],
+            "downstream": kinds[other]["source"],
+            **language_statistics.overlap(texts[one][:fewest], texts[other][:fewest]),
+        }
+        for one in texts
+        for other in texts
+        if (kinds[one]["kind"], kinds[other]["kind"]) == ("source", "downstream")
+    )
+
+
+def known_facts(inputs: Mapping[str, Path], rows: Mapping[str, Rows]) -> dict[str, Facts]:
+    """What the middle frame of each drawn text's clip shows, (kind, value), of roles whose scenes are all known.
+
+    Only a generated world knows; captions are of the clips of one of the corpora given.
+    """
+    from clipvip.corpora.synthetic.truth import known_scenes
+
+    corpora = {role: folder for role, folder in inputs.items() if ":" in role and not (folder / CAPTIONS).is_file()}
+    scenes = {role: known_scenes(manifest.media_url(folder)) for role, folder in corpora.items()}
+    found = {}
+    for role, own in rows.items():
+        ids = Column(partial(_columns, inputs[role], "clip_id")).take(own) if any(scenes.values()) else []
+        rivals = [scenes[role]] if role in scenes else list(scenes.values())
+        known = next((each for each in rivals if all(clip_id in each for clip_id in ids)), {})
+        if known and ids:
+            found[role] = [known[clip_id] for clip_id in ids]
+    return found
+
+
+def _columns(folder: Path, name: str) -> Iterator[Any]:
+    """The clip ids or texts of a captions cell, or of a corpus: its train split alone, and so no test text."""
+    if (folder / CAPTIONS).is_file():
+        name = "caption" if name == "text" else name
+        return (batch[name] for batch in pq.ParquetFile(folder / CAPTIONS).iter_batches(manifest.PART, columns=[name]))
+    return (batch[name] for batch in manifest.scan(folder, [name], split="train"))
+
+
+def read_texts(folder: Path, role: str) -> Column:
+    """The sentences of a captions cell, or of a corpus; ValueError where there are too few to draw two of."""
+    texts = Column(partial(_columns, folder, "text"))
+    if len(texts) < FEWEST:
+        raise ValueError(f"{role}: {folder} has {len(texts)} texts to train on; the domain gap needs {FEWEST} at least")
+    return texts
+
+
+def _role(role: str) -> dict[str, str]:
+    """source (its name) and kind ("source" or "downstream") of an input's role."""
+    kind, name = role.split(":", 1)
+    return {"source": name, "kind": kind}
+
+
+def _embed(texts: Sequence[str], clip: Path, device: str) -> Features:
+    """Unit text features of the CLIP in a cell's folder."""
+    model = load_model(clip, ModelSettings(pooling="mean"), 0).to(torch.device(device)).eval()
+    return embed_texts(model, load_tokenizer(clip), texts, MAX_TOKENS).numpy()
+
+
+def _points(shown: Mapping[str, list[str]], features: Features, place: Mapping[str, int]) -> pd.DataFrame:
+    """The two first principal axes of the shown sentences' features: source, kind, x, y, text."""
+    rows = [{**_role(role), "text": text} for role, texts in shown.items() for text in texts]
+    chosen = features[[place[row["text"]] for row in rows]]
+    centred = chosen - chosen.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]  # the sign is else arbitrary
+    flat = centred @ axes.T
+    return pd.DataFrame(rows).assign(x=flat[:, 0], y=flat[:, 1])[["source", "kind", "x", "y", "text"]]

@@ -1,0 +1,157 @@
+"""Videos and texts of anybody's -> embeddings on disk, each with an index that says whose row is whose.
+
+`videos.safetensors` and `texts.safetensors` hold one tensor, `embeddings` [rows, dim], fp32, rows of length one.
+`videos.csv` (row, path, frames) and `texts.csv` (row, text) name the rows, `unreadable.csv` (path, reason) the files
+that gave none.
+"""
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from clipvip.data.media.file_header import VideoError
+from clipvip.data.media.video import Frames, count_frames, read_frames, resize, sample_indices
+from clipvip.evaluation.embedding import embed_texts
+from clipvip.model.clip_vip import ClipVip, own_settings
+
+Resize = Literal["squash", "crop"]
+TEXTS_PER_VIDEO = 8  # a text costs far less than a video, so more of them share a batch
+
+
+def encode(
+    model: str,
+    out: Path,
+    *,
+    videos: Path | None = None,
+    texts: Path | None = None,
+    num_frames: int | None = None,
+    batch_size: int = 16,
+    resize: Resize = "squash",
+    device: str = "cpu",
+) -> int:
+    """Embed the files below `videos` and the lines of `texts` into `out`; how many files could not be read.
+
+    `model` is a folder of ours, or any CLIP (folder or hub id), whose frames are then averaged. `num_frames` is the
+    model's own where not given. Raises ValueError for a missing input, and where not one video could be read.
+    """
+    if videos is None and texts is None:
+        raise ValueError("nothing to embed; give --videos, --texts or both")
+    paths = [] if videos is None else _files(videos)
+    lines = [] if texts is None else _lines(texts)
+    pooling: Literal["mean"] | None = None if own_settings(model) else "mean"  # new proxies would be noise
+    loaded = ClipVip.from_pretrained(model, pooling=pooling).to(device).eval()
+    out.mkdir(parents=True, exist_ok=True)
+    unreadable = 0
+    if texts is not None:
+        rows = _encode_texts(loaded, _tokenizer(model), lines, batch_size * TEXTS_PER_VIDEO)
+        _write(out, "texts", rows, model)
+        _write_index(out / "texts.csv", ("row", "text"), enumerate(lines))
+    if videos is not None:
+        frames = num_frames or loaded.settings.num_frames
+        unreadable = _encode_videos(loaded, videos, paths, out, frames, batch_size, resize, model)
+    return unreadable
+
+
+@torch.inference_mode()
+def _encode_videos(
+    model: ClipVip, root: Path, paths: list[Path], out: Path, num_frames: int, batch_size: int, how: Resize, name: str
+) -> int:
+    side = model.config.vision_config.image_size
+    index: list[tuple[int, str, int]] = []
+    unreadable: list[tuple[str, str]] = []
+    found: list[Tensor] = []
+    waiting: list[Frames] = []
+
+    def flush() -> None:
+        if waiting:
+            pixels = torch.from_numpy(np.stack(waiting)).to(model.logit_scale.device)
+            found.append(model.encode_video(pixels).float().cpu())
+            waiting.clear()
+
+    for path in tqdm(paths, desc="videos", unit="video", disable=None):
+        shown = path.relative_to(root).as_posix()
+        try:
+            total = count_frames(path)
+            frames = read_frames(path, sample_indices(total, num_frames, rng=None))
+        except VideoError as error:
+            unreadable.append((shown, error.reason))
+            continue
+        index.append((len(index), shown, total))
+        waiting.append(resize(frames, side, how))
+        if len(waiting) == batch_size:
+            flush()
+    flush()
+    _write_index(out / "unreadable.csv", ("path", "reason"), unreadable)
+    if not found:
+        raise ValueError(f"{root}: not one video could be read; {out / 'unreadable.csv'} says why")
+    _write(out, "videos", torch.cat(found), name)
+    _write_index(out / "videos.csv", ("row", "path", "frames"), index)
+    return len(unreadable)
+
+
+def _encode_texts(model: ClipVip, tokenizer: Any, lines: list[str], batch_size: int) -> Float[Tensor, "texts dim"]:
+    limit = model.config.text_config.max_position_embeddings
+    found, cut = [], 0
+    stretch = batch_size * 16  # sorted by length within
+    with tqdm(total=len(lines), desc="texts", unit="text", disable=None) as bar:
+        for start in range(0, len(lines), stretch):
+            some = lines[start : start + stretch]
+            cut += sum(len(ids) > limit for ids in tokenizer(some, verbose=False)["input_ids"])
+            found.append(embed_texts(model, tokenizer, some, limit, batch_size=batch_size))
+            bar.update(len(some))
+    if cut:
+        print(f"texts: {cut} of {len(lines)} are longer than {limit} tokens and were cut there", file=sys.stderr)
+    return torch.cat(found)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Every file below the folder in a fixed order; hidden ones (and those in hidden folders) are no videos."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder of videos")
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    shown = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if not shown:
+        raise ValueError(f"{folder}: holds no files")
+    return sorted(shown)
+
+
+def _lines(path: Path) -> list[str]:
+    """The texts of a file; line i becomes row i, an empty one too."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
+    if not any(lines):
+        raise ValueError(f"{path}: holds no texts")
+    return lines
+
+
+def _tokenizer(model: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{model}: its tokenizer cannot be read: {error}") from None
+
+
+def _write(out: Path, name: str, rows: Float[Tensor, "rows dim"], model: str) -> None:
+    save_file({"embeddings": rows.contiguous()}, out / f"{name}.safetensors", metadata={"model": model})
+
+
+def _write_index(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)

@@ -1,0 +1,73 @@
+"""A model and clips or texts -> embeddings.
+
+Several processes each take whole batches of those that one would have made, so that every embedding is the same to the
+last bit however many there are; all get all of them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from clipvip.config.stages import ModelSettings
+from clipvip.data.batches import tokenize
+from clipvip.data.clips import Clips
+from clipvip.model.clip_vip import ClipVip
+from clipvip.model.video_encoder import normalise
+from clipvip.runtime.distributed import gather, rank, share, size
+
+
+@torch.inference_mode()
+def embed_clips(
+    model: ClipVip, clips: Clips, clip_ids: Sequence[str], num_frames: int, *, batch_size: int = 64
+) -> Float[Tensor, "clips dim"]:
+    """Embeddings of clips, frames sampled as for evaluation, on the CPU in fp32; infinite for a clip in quarantine."""
+    device, found = model.logit_scale.device, _nothing(model)
+    for start in _own(len(clip_ids), batch_size):
+        seen = [clips.pictures(i, num_frames, None) for i in clip_ids[start : start + batch_size]]
+        pixels = normalise(torch.from_numpy(np.stack([frames for frames, _, _ in seen])).to(device))
+        there = torch.tensor([good for _, _, good in seen])
+        found.append(model.encode_video(pixels).float().cpu().masked_fill(~there[:, None], torch.inf))
+    return gather(torch.cat(found))
+
+
+@torch.inference_mode()
+def embed_texts(
+    model: ClipVip, tokenizer: Any, texts: Sequence[str], max_tokens: int, *, batch_size: int = 256
+) -> Float[Tensor, "texts dim"]:
+    """Embeddings of texts in their order; batched by length so that little is padded."""
+    device = model.logit_scale.device
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    found = _nothing(model)
+    for start in _own(len(order), batch_size):
+        ids, mask = tokenize(tokenizer, [texts[i] for i in order[start : start + batch_size]], max_tokens)
+        found.append(model.encode_text(ids.to(device), mask.to(device)).float().cpu())
+    return gather(torch.cat(found))[torch.tensor(order).argsort()]
+
+
+def _own(total: int, batch_size: int) -> range:
+    """Where the batches of this process begin."""
+    return range(0, total, batch_size)[share(-(-total // batch_size), rank(), size())]
+
+
+def _nothing(model: ClipVip) -> list[Tensor]:
+    """A process that has no batch still has a width to tell."""
+    return [torch.empty(0, model.text_projection.out_features)]
+
+
+def load_model(cell: Path, settings: ModelSettings | None, seed: int) -> ClipVip:
+    """The model that a cell made; `settings` where it made a plain CLIP that is still to become a video encoder."""
+    if settings is None:
+        return ClipVip.from_pretrained(cell / "model")
+    return ClipVip.from_pretrained(cell / "model", settings, seed=seed)
+
+
+def load_tokenizer(cell: Path) -> Any:
+    """The tokenizer that a cell keeps beside its model."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(cell / "model")

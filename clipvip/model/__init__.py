@@ -1,0 +1,1 @@
+"""The two towers, attention, the objective, and checkpoints in and out."""

@@ -1,0 +1,144 @@
+"""The video encoder: CLIP's own image tower over mean-pooled frames, video proxies or all tokens (paper section 3.2).
+
+Sequence of `proxies`: [M proxies, N * L patches], frame after frame; of `full`: [class token, N * L patches]; of
+`mean`: [class token, L patches] for every frame on its own. The first token is read out in all three.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from clipvip.config.stages import ModelSettings
+from clipvip.model.attention import attend, proxy_attention
+from clipvip.model.layers import Attention, read_out, run_layer
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training images, RGB in 0..1
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def normalise(
+    pixels: UInt8[Tensor, "batch frames height width 3"], dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "batch frames 3 height width"]:
+    """Decoded frames (0..255, channels last) as CLIP wants them, on the device where they are."""
+    mean = torch.tensor(MEAN, dtype=dtype, device=pixels.device) * 255
+    std = torch.tensor(STD, dtype=dtype, device=pixels.device) * 255
+    return rearrange(pixels.to(dtype).sub_(mean).div_(std), "b n h w c -> b n c h w")
+
+
+def unit(vectors: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows dim"]:
+    """Rows of length one, in at least single precision: half precision would blur the similarities."""
+    return F.normalize(vectors.float() if vectors.dtype in (torch.float16, torch.bfloat16) else vectors, dim=-1)
+
+
+class VideoEncoder(nn.Module):
+    """A transformers `CLIPVisionModel` with its projection, read as a video encoder.
+
+    `settings.num_frames` are the slots of the temporal embedding; a video of any other length interpolates them.
+    `recompute` recomputes each layer in the backward pass instead of keeping its activations.
+    """
+
+    proxies: nn.Parameter | None
+    temporal_embedding: nn.Parameter | None
+
+    def __init__(
+        self,
+        vision_model: Any,
+        visual_projection: nn.Linear,
+        settings: ModelSettings,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.vision_model = vision_model
+        self.visual_projection = visual_projection
+        self.recompute = False
+        weight = vision_model.embeddings.class_embedding
+        width = weight.shape[0]
+
+        def new(rows: int, std: float) -> nn.Parameter:
+            drawn = torch.randn(rows, width, generator=generator, dtype=torch.float64) * std
+            return nn.Parameter(drawn.to(weight))
+
+        extra = settings.num_proxies - 1 if settings.pooling == "proxies" else 0
+        self.proxies = new(extra, settings.proxy_std) if extra else None
+        self.temporal_embedding = new(settings.num_frames, settings.temporal_std) if has_temporal(settings) else None
+
+    def forward(
+        self, pixels: Float[Tensor, "batch frames 3 height width"] | UInt8[Tensor, "batch frames height width 3"]
+    ) -> Float[Tensor, "batch dim"]:
+        """Videos (normalised, or uint8 as decoded; an image is a video of one frame) as vectors of length one."""
+        tokens, attention = self.tokens(pixels)
+        layers = self.vision_model.encoder.layers
+        for layer in layers[:-1]:
+            if self.recompute and torch.is_grad_enabled():
+                tokens = checkpoint(run_layer, layer, tokens, attention, use_reentrant=False)
+            else:
+                tokens = run_layer(layer, tokens, attention)
+        first = self.vision_model.post_layernorm(read_out(layers[-1], tokens)[:, 0])
+        embedding = unit(self.visual_projection(first))
+        if self.settings.pooling != "mean":
+            return embedding
+        return unit(rearrange(embedding, "(b n) d -> b n d", b=len(pixels)).mean(dim=1))
+
+    def tokens(self, pixels: Tensor) -> tuple[Tensor, Attention]:
+        """What enters the first layer, and how it attends there."""
+        patches = self._patches(pixels)
+        frames = patches.shape[1]
+        if self.settings.patch_dropping and self.training:
+            patches = drop_patches(patches, self.settings.patch_dropping)
+        if self.settings.pooling == "mean":
+            patches = rearrange(patches, "b n l d -> (b n) 1 l d")
+        embeddings = self.vision_model.embeddings
+        proxies = embeddings.class_embedding[None]
+        if self.proxies is not None:
+            proxies = torch.cat([proxies, self.proxies])
+        proxies = proxies + embeddings.position_embedding.weight[0]
+        tokens = [repeat(proxies, "m d -> b m d", b=len(patches)), rearrange(patches, "b n l d -> b (n l) d")]
+        attention: Attention = attend
+        if self.settings.pooling == "proxies":
+            attention = partial(proxy_attention, num_proxies=len(proxies), num_frames=frames)
+        return self.vision_model.pre_layrnorm(torch.cat(tokens, dim=1)), attention
+
+    def _patches(self, pixels: Tensor) -> Tensor:
+        """Patches with their places in space and, where the settings say so, in time: [batch, frames, L, width]."""
+        embeddings = self.vision_model.embeddings
+        kernel = embeddings.patch_embedding
+        if pixels.dtype == torch.uint8:
+            pixels = normalise(pixels, kernel.weight.dtype)
+        frames, height, width = pixels.shape[1], pixels.shape[-2], pixels.shape[-1]
+        if (height, width) != (embeddings.image_size, embeddings.image_size):
+            raise ValueError(f"frames are {height} x {width} pixels; this model takes {embeddings.image_size} squared")
+        patches = kernel(rearrange(pixels, "b n c h w -> (b n) c h w").to(kernel.weight.dtype))
+        patches = rearrange(patches, "(b n) d h w -> b n (h w) d", n=frames)
+        places = embeddings.position_embedding.weight[1:]
+        if self.temporal_embedding is not None:
+            places = places + rearrange(resample(self.temporal_embedding, frames), "n d -> n 1 d")
+        return patches + places  # type: ignore[no-any-return]
+
+
+def has_temporal(settings: ModelSettings) -> bool:
+    """Whether the patches carry a temporal embedding: as set, else for all but mean pooling."""
+    return settings.pooling != "mean" if settings.temporal is None else settings.temporal
+
+
+def resample(temporal: Float[Tensor, "slots width"], frames: int) -> Float[Tensor, "frames width"]:
+    """The temporal embedding stretched linearly over `frames`."""
+    if len(temporal) == frames:
+        return temporal
+    return F.interpolate(temporal.T[None], size=frames, mode="linear", align_corners=False)[0].T
+
+
+def drop_patches(
+    patches: Float[Tensor, "batch frames patches width"], share: float
+) -> Float[Tensor, "batch frames kept width"]:
+    """`share` of every frame's patches left out, drawn anew at every call; at least one stays."""
+    batch, frames, count, _ = patches.shape
+    kept = max(1, round(count * (1 - share)))
+    chosen = torch.rand(batch, frames, count, device=patches.device).topk(kept, dim=-1).indices
+    return patches.gather(2, repeat(chosen, "b n k -> b n k d", d=patches.shape[-1]))

@@ -1,0 +1,1 @@
+"""From experiment files to cells and jobs, and what makes, lists, checks and removes them."""

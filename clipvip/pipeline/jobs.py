@@ -1,0 +1,227 @@
+"""Jobs: which cells share a process, what each job waits for, and which of them are done.
+
+A workflow engine needs files to compare. For each job there is a marker file, named by the job's cells and
+by the code that makes them. Markers are derived from the receipts at the start of each run, so that
+they hold in any clone that is pointed at the results.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from clipvip.config.base import digest
+from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
+from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.store import folder, spec_path, state, work_folder, write_spec
+from clipvip.pipeline.study import Study
+from clipvip.runtime.files import write_whole
+from clipvip.runtime.fingerprint import fingerprint
+from clipvip.runtime.options import words
+
+# Modules that make what stands in a study's folder: a change in them makes it anew.
+MADE_BY = (
+    "results.tables",
+    "results.report.figures",
+    "results.report.findings",
+    "results.report.page",
+    "results.tracking.mirror",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that one process makes, in order."""
+
+    rule: str
+    cells: tuple[Cell, ...]
+    shard: tuple[int, int] | None = None  # captioning: shard i of n
+
+    @cached_property
+    def id(self) -> str:
+        """Names the cells and today's code."""
+        made = [[cell.name, cell.lineage] for cell in self.cells]
+        return digest([made, self.shard]) if self.shard else digest(made)
+
+
+class Jobs:
+    """The jobs of a grid under a results root."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.root = Path(grid.experiment.results)
+        self.by_id: dict[str, Job] = {}
+        self._of_cell: dict[str, Job] = {}
+        for job in self._jobs():
+            self.by_id[job.id] = job
+            if job.shard is None:
+                self._of_cell.update({cell.name: job for cell in job.cells})
+
+    def _jobs(self) -> list[Job]:
+        run = self.grid.experiment.run
+        packs: dict[tuple[str, str], list[Cell]] = {}
+        jobs: list[Job] = []
+        for cell in self.grid.cells.values():
+            if run.pack and STAGES[cell.stage].packed:
+                packs.setdefault(self._pack_of(cell), []).append(cell)
+            else:
+                jobs.append(Job(cell.stage, (cell,)))
+            if cell.stage == "captions" and run.shards > 1:
+                jobs += [Job(SHARD, (cell,), (i, run.shards)) for i in range(run.shards)]
+        return jobs + [Job(rule, tuple(cells)) for (rule, _), cells in packs.items()]
+
+    def _pack_of(self, cell: Cell) -> tuple[str, str]:
+        """Rule and name of a pack: a checkpoint with all that starts from it, or a corpus with its files and frames,
+        with the starting CLIP or the captioner where that learns from it, since the rest waits for these two.
+        """
+        cells = self.grid.cells.values()
+        corpus = cell
+        if cell.stage == "world":
+            corpus = next(other for other in cells if other.inputs.get("world") == cell and other.stage == "corpus")
+        elif cell.stage != "corpus":
+            corpus = cell.inputs.get("corpus", cell)
+        if cell.stage in ("pretrain", "finetune", "evaluate"):
+            return VARIANT, cell.name if cell.stage == "pretrain" else _start(cell)
+        learners = (other for other in cells if other.stage in ("clip", "captioner"))
+        learner = next((other for other in learners if other.inputs.get("corpus") == corpus), None)
+        rule = learner.stage if learner else cell.stage if cell.stage in ("clip", "captioner") else PREPARE
+        return rule, corpus.name
+
+    def marker(self, job: Job) -> str:
+        """The file that says the job is done."""
+        return str(self.root / "jobs" / job.rule / job.id)
+
+    def marker_of(self, cell: Cell) -> str:
+        """The marker of the job that makes a cell; empty where no study asks for it."""
+        return self.marker(self._of_cell[cell.name]) if cell.name in self._of_cell else ""
+
+    def needs(self, job: Job) -> list[str]:
+        """Markers of the jobs that make the inputs."""
+        inputs = [other for cell in job.cells for other in cell.inputs.values()]
+        others = {self._of_cell[cell.name].id for cell in inputs} - {job.id}
+        found = [self.marker(self.by_id[other]) for other in sorted(others)]
+        if job.rule == "captions":
+            shards = (other for other in self.by_id.values() if other.shard and other.cells == job.cells)
+            found += [self.marker(other) for other in shards]
+        return found
+
+    def specs(self, job: Job) -> list[str]:
+        """Spec files of the job's cells."""
+        return [str(spec_path(self.root, cell)) for cell in job.cells]
+
+    def command(self, job: Job) -> list[str]:
+        """The words after `clipvip` that make the job's cells."""
+        if job.shard:
+            shard, of = job.shard
+            return ["caption-shard", *self.specs(job), "--shard", str(shard), "--of", str(of), *self._how(job)]
+        return ["run", *self.specs(job), *self._how(job), *self._live(job)]
+
+    def _how(self, job: Job) -> list[str]:
+        return words(self.grid.experiment.run) if JOB_RULES[job.rule].accelerator else []
+
+    def _live(self, job: Job) -> list[str]:
+        if not self.live or not JOB_RULES[job.rule].accelerator:
+            return []
+        return ["--live", self.tracking, "--live-experiment", self.grid.experiment.name]
+
+    @cached_property
+    def tracking(self) -> str:
+        """The MLflow store of the experiment: a URI."""
+        return self.grid.experiment.tracking or f"sqlite:///{self.root.absolute()}/mlflow.db"
+
+    @property
+    def live(self) -> bool:
+        """Whether training is shown at the store as it goes."""
+        asked = self.grid.experiment.run.live
+        return self.grid.experiment.tracking is not None if asked is None else asked
+
+    def study_markers(self, study: Study) -> list[str]:
+        """What a study's table waits for."""
+        return sorted({self.marker(self._of_cell[cell.name]) for cell in study.cells()})
+
+    def table_marker(self, study: Study) -> str:
+        """The file that says a study's tables are made, from these cells by this code."""
+        made_from = digest([self.plan(study), self.study_markers(study)])
+        return str(self.root / "jobs" / "table" / f"{self.grid.experiment.name}-{study.name}-{made_from}")
+
+    def study_folder(self, name: str) -> Path:
+        """Where a study's table and figure lie."""
+        return self.root / self.grid.experiment.name / "studies" / name
+
+    def prepare(self) -> None:
+        """Write specs and study plans where they changed; make markers agree with the receipts."""
+        for cell in self.grid.cells.values():
+            write_spec(self.root, cell)
+        for job in self.by_id.values():
+            self._sync(job)
+        for name, study in self.grid.studies.items():
+            path = self.study_folder(name) / "plan.json"
+            text = json.dumps(self.plan(study), indent=1) + "\n"
+            if not path.exists() or path.read_text() != text:
+                write_whole(path, text)
+            made = all(Path(marker).exists() for marker in self.study_markers(study))
+            if not made or not path.with_name("table.csv").exists():
+                Path(self.table_marker(study)).unlink(missing_ok=True)
+
+    def _sync(self, job: Job) -> None:
+        marker = Path(self.marker(job))
+        fresh = all(state(self.root, cell) == "fresh" for cell in job.cells)
+        if job.shard and not fresh:
+            fresh = shard_file(self.root, job.cells[0], *job.shard).exists()
+            newest = marker.stat().st_mtime if marker.exists() else None
+        else:
+            receipts = [folder(self.root, cell.name) / "receipt.json" for cell in job.cells]
+            newest = max(path.stat().st_mtime for path in receipts) if fresh else None
+        if not fresh:
+            marker.unlink(missing_ok=True)
+        elif not marker.exists():
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+            if newest is not None:
+                os.utime(marker, (newest, newest))
+
+    def plan(self, study: Study) -> dict[str, object]:
+        """What a study's table is made from, as plain data."""
+        rows = [
+            {"variant": row.variant, "seed": row.seed, "cells": {role: cell.key for role, cell in row.cells.items()}}
+            for row in study.rows
+        ]
+        captions = {
+            cell.inputs["corpus"].key: cell.key for cell in self.grid.cells.values() if cell.stage == "captions"
+        }
+        settings, experiment = study.settings, self.grid.experiment
+        return {
+            "experiment": experiment.name,
+            "study": study.name,
+            "title": settings.title,
+            "claim": settings.claim,
+            "baseline": settings.baseline,
+            "expect": list(settings.expect),
+            "family": settings.family,
+            "trend": settings.trend.model_dump(mode="json") if settings.trend else None,
+            "downstream": list(study.downstream),
+            "variants": list(settings.variants),
+            "rows": rows,
+            "gap": study.gap.key if study.gap else None,
+            "captions": captions,
+            "results": str(self.root),
+            "published": [experiment.published_in, experiment.published] if experiment.published else None,
+            "made_by": {name: fingerprint(f"clipvip.{name}") for name in MADE_BY},
+        }
+
+
+def _start(cell: Cell) -> str:
+    """The checkpoint that a fine-tuning or evaluation starts from, and how a plain CLIP among them is read."""
+    own = cell.inputs["model"]
+    if own.stage == "finetune":
+        return _start(own)
+    model = getattr(cell.settings, "model", None)
+    return f"{own.name} {model.model_dump_json()}" if model else own.name
+
+
+def shard_file(root: Path, captions: Cell, shard: int, num_shards: int) -> Path:
+    """Where a captioning shard leaves its part for the cell that merges them."""
+    work = work_folder(root, captions.name, captions.lineage)
+    return work / f"shard-{shard}-of-{num_shards}.parquet"

@@ -1,0 +1,1 @@
+"""What finished cells say: intervals, tests, tables, figures, the page, the MLflow mirror."""

@@ -1,0 +1,1 @@
+"""Findings, figures and the page of a study."""

@@ -1,0 +1,140 @@
+"""What a study found, in words that follow from its verdicts and never say more than its tests."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clipvip.config.registry import stage_of
+from clipvip.results.finished import generated, read_plan
+
+VERDICTS = {"yes": "appears", "no": "does not appear, the contrary is measured", "undetermined": "is undetermined"}
+
+
+def findings(folder: Path) -> str:
+    """One paragraph on the study in this folder. ValueError where verdicts.csv holds a verdict of another name."""
+    plan = read_plan(folder)
+    verdicts = _verdicts(folder)
+    found = [f"The paper says: {_sentence(plan['claim'])}" if plan.get("claim") else ""]
+    found += [_overall(plan, verdicts), *(_line(row) for _, row in verdicts.iterrows())]
+    found += [*_trends(folder), _missing(folder), _mixed(folder), _intervals(plan, verdicts), _caution(folder)]
+    return " ".join(part for part in found if part)
+
+
+def _verdicts(folder: Path) -> pd.DataFrame:
+    path = folder / "verdicts.csv"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; write the study's tables first (target ablate_{folder.name})")
+    verdicts = pd.read_csv(path)
+    unknown = sorted(set(verdicts["verdict"].astype(str)) - set(VERDICTS))
+    if unknown:
+        raise ValueError(f"{path}: verdict {unknown[0]!r} is none of {', '.join(VERDICTS)}")
+    return verdicts
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _overall(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
+    where, count = f"In the experiment {plan['experiment']}", len(verdicts)
+    if count == 0:
+        return f"{where} nothing was expected of this study, so nothing is concluded from it."
+    held, against = (int((verdicts["verdict"] == name).sum()) for name in ("yes", "no"))
+    shares = f"{held} of its {count} expected differences appear, {against} are contradicted, "
+    shares += f"{count - held - against} are undetermined"
+    if held == count:
+        return f"{where} the claim appears: {shares}."
+    return f"{where} the claim {'appears only in part' if held else 'does not appear'}: {shares}."
+
+
+def _line(row: Any) -> str:
+    """One expectation: both values, their difference (left minus right) with its interval, and the verdict."""
+    unit, digits = _unit(row["metric"])
+    left, right, difference, low, high = (row[key] for key in ("left", "right", "difference", "low", "high"))
+    if any(pd.isna(value) for value in (left, right, difference)):
+        return f"`{row['expect']}` is undetermined: a value is missing."
+    said = f"`{row['expect']}` {VERDICTS[row['verdict']]}: {left:.{digits}f} against {right:.{digits}f}"
+    said += f", a difference of {difference:+.{digits}f}{unit}"
+    if pd.isna(low) or pd.isna(high):
+        return f"{said}, without an interval."
+    return f"{said} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})."
+
+
+def _unit(metric: str) -> tuple[str, int]:
+    """Unit of a difference in this metric, and its digits."""
+    if metric.startswith("nmi/"):
+        return "", 3
+    end = metric.rsplit("/", 1)[-1]
+    return (" points", 1) if end.startswith("R@") or end == "order" else (" ranks", 1)
+
+
+def _trends(folder: Path) -> list[str]:
+    """A sentence a slope whose interval leaves 0 out; one for those that do not."""
+    path = folder / "trends.csv"
+    rows = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    said, unclear = [], []
+    for _, row in rows.iterrows():
+        name = f"{row['metric']} ({row['line']})"
+        if row["low"] <= 0 <= row["high"]:
+            unclear.append(name)
+            continue
+        bounds = f"95 % interval {row['low']:+.1f} to {row['high']:+.1f}"
+        said.append(f"Each doubling of {row['along']} changes {name} by {row['per_doubling']:+.1f} points ({bounds}).")
+    if unclear:
+        said.append(f"No slope that can be told from none along {rows['along'].iloc[0]}: {', '.join(unclear)}.")
+    return said
+
+
+def _missing(folder: Path) -> str:
+    path = folder / "table.csv"
+    table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    if "status" not in table.columns:
+        return ""
+    missing = table[table["status"] != "finished"]
+    names = ", ".join(_unfinished(row) for _, row in missing.iterrows())
+    return f"Not finished, and so not counted: {names}." if names else ""
+
+
+def _unfinished(row: Any) -> str:
+    reason = row.get("reason")
+    why = f", failed: {reason}" if isinstance(reason, str) and reason else ""
+    return f"{row['variant']} (seed {row['seed']}{why})"
+
+
+def _mixed(folder: Path) -> str:
+    """Whether rows of the table were made by different code."""
+    path = folder / "table.csv"
+    table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    if "fingerprints" not in table.columns:
+        return ""
+    stages: dict[str, set[str]] = {}
+    for prints in table["fingerprints"].dropna():
+        for role, each in json.loads(prints).items():
+            stages.setdefault(stage_of(role), set()).add(each)
+    mixed = [stage for stage, each in stages.items() if len(each) > 1]
+    return f"Rows of this table were made by different code ({', '.join(mixed)}); run it again." if mixed else ""
+
+
+def _intervals(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
+    """What the intervals hold, and what they do not."""
+    seeds, gap = sorted({row["seed"] for row in plan["rows"]}), verdicts["metric"].astype(str).str.startswith("nmi/")
+    listed, queries = ", ".join(str(seed) for seed in seeds), "the draw of test queries"
+    if len(seeds) == 1:
+        said = f"There is one seed ({listed}): the intervals hold {queries}, not training, which may differ by more."
+    elif (verdicts.loc[~gap, "seeds"] < 2).any():
+        said = f"There are {len(seeds)} seeds ({listed}), but some comparisons rest on one and hold {queries} only."
+    else:
+        said = f"There are {len(seeds)} seeds ({listed}); the intervals hold both {queries} and training."
+    if gap.any():
+        said += " Intervals of NMI hold the draw of sentences on both sides, for one text encoder."
+    if len(verdicts) > 1:
+        said += f" Each interval stands for itself, uncorrected for there being {len(verdicts)}."
+    return said
+
+
+def _caution(folder: Path) -> str:
+    if generated(folder):
+        return "All of this is measured in a small generated world; its numbers are not comparable with the paper's."
+    return "Numbers are comparable with published ones only where data, splits and protocol are the same."

@@ -1,0 +1,66 @@
+"""What a model retrieves, as film strips: a few queries of the main study, chosen without regard to their rank."""
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clipvip.data.frame_cache import FrameCache
+from clipvip.results.finished import Finished, uses
+
+GALLERY = ("main", "clip_vip", "msrvtt")  # study, variant, downstream set
+STRIP = 4  # frames of a film strip
+HEIGHT = 96  # pixels of a film strip
+
+
+def gallery(plans: list[dict[str, Any]], cells: dict[str, Finished]) -> dict[str, Any]:
+    """Queries with their film strips, for the page; or what is missing."""
+    study, variant, name = GALLERY
+    rows = [row for plan in plans if plan["study"] == study for row in plan["rows"] if row["variant"] == variant]
+    role = f"fine_tuned/{name}"
+    keys = [use.key for use in uses({"rows": rows}) if use.role == role]
+    cell = cells.get(keys[0]) if keys else None
+    if cell is None or not (cell.folder / "retrieved.json").is_file():
+        return {"missing": f"retrieved clips of {variant} on {name} in the study {study}"}
+    frames = cells.get(cell.inputs.get("frames", ""))
+    cache = FrameCache.open(frames.folder) if frames is not None else None
+    queries = [
+        {
+            "text": query["query"],
+            "rank": f"{query['rank']:g}",
+            "hits": [_hit(place, hit, cache) for place, hit in enumerate(query["top"], start=1)],
+        }
+        for query in json.loads((cell.folder / "retrieved.json").read_text())
+    ]
+    says = f"A few queries of the test split of {name}, not chosen by their rank, with the clips that {variant} (seed "
+    says += (
+        f"{rows[0]['seed']}, fine-tuned) puts first; time runs from left to right; the right clip has a thick border."
+    )
+    return {"says": says, "queries": queries}
+
+
+def _hit(place: int, hit: dict[str, Any], cache: FrameCache | None) -> dict[str, Any]:
+    strip = None
+    if cache is not None and hit["clip_id"] in cache.position:
+        strip = _strip(cache, cache.position[hit["clip_id"]])
+    return {**hit, "place": place, "score": f"{hit['score']:.3f}", "strip": strip}
+
+
+def _strip(cache: FrameCache, position: int) -> str:
+    """Frames spread evenly over the clip, side by side, as a PNG in the page."""
+    indices = np.linspace(0, cache.count(position) - 1, STRIP).round().astype(np.int64)
+    frames = cache.read(position, indices)
+    strip = Image.fromarray(np.concatenate(list(frames), axis=1))
+    scale = HEIGHT / frames.shape[1]
+    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+    file = io.BytesIO()
+    strip.resize((round(strip.width * scale), HEIGHT), how).save(file, "PNG", optimize=True)
+    return data_url("png", file.getvalue())
+
+
+def data_url(kind: str, content: bytes) -> str:
+    """An image inside the page."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

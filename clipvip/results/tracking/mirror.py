@@ -1,0 +1,156 @@
+"""Finished cells of a study as MLflow runs: one run a cell, found again by its key.
+
+A study's table can be read back from the store alone: every evaluation of a study carries the tags `set`,
+`when` and `study.<study>` (its variants) and `rows.<study>` (`variant:seed`, space between), its settings as
+params and its metrics under `metric_name`.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.entities import Metric
+
+from clipvip.config.registry import STAGES
+from clipvip.results.finished import Finished, Use, reach, uses
+from clipvip.results.tracking.run_record import FORM, MODEL_ROLES, data, metric_name
+from clipvip.results.tracking.store import Store, alone, create
+
+__all__ = ["LiveRun", "create", "mirror", "mirror_sweep"]
+
+# a server that is away is given up at once: what it misses comes later
+QUICKLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+MAIN = "main"  # the study whose fine-tuned models are logged with their runs
+
+
+@dataclass
+class Places:
+    """Where a study uses one cell."""
+
+    variants: list[str] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)  # "variant:seed"
+    seeds: set[int] = field(default_factory=set)
+    sets: set[str] = field(default_factory=set)
+    when: set[str] = field(default_factory=set)
+
+
+def mirror(plan: dict[str, Any], uri: str, study_folder: Path) -> dict[str, int]:
+    """Every finished cell of the plan as a run of the experiment; how many were made, only tagged, and not finished.
+
+    A run that is there and made by the same cell is only tagged. ValueError where the store was not created.
+    """
+    results, study = Path(plan["results"]), plan["study"]
+    used = uses(plan)
+    reached = reach(results, [use.key for use in used if use.stage != "captions"])
+    places = _places([use for use in used if use.stage != "captions" or use.key in reached])
+    cells = sorted(reached.values(), key=lambda cell: list(STAGES).index(cell.stage))
+    made = 0
+    with alone(uri, results):
+        store = Store(uri, plan["experiment"])
+        for cell in cells:
+            tags = _tags(cell, places.get(cell.key, Places()), study, store.runs.get(cell.key))
+            parent = next((store.runs[cell.inputs[r]] for r in MODEL_ROLES if cell.inputs.get(r) in store.runs), None)
+            if parent is not None:
+                tags["mlflow.parentRunId"] = parent.info.run_id
+            made += store.write(cell, tags, reached)
+        models = sum(store.write_model(cell) for cell in cells if study == MAIN and cell.stage == "finetune")
+        store.leave(study, kept=set(reached))
+        store.write_study(plan, study_folder)
+    unfinished = len(set(places) - set(reached))
+    return {"made": made, "tagged": len(cells) - made, "unfinished": unfinished, "models": models}
+
+
+class LiveRun:
+    """A run of a cell that is being made, for whoever wants to look on; `mirror` makes the lasting one."""
+
+    def __init__(self, spec: Path, uri: str, experiment: str) -> None:
+        for name, value in QUICKLY.items():
+            os.environ.setdefault(name, value)
+        read, results = json.loads(spec.read_text()), spec.parent.parent
+        inputs = {role: other.rsplit("/", 1)[-1] for role, other in read["inputs"].items()}
+        reached, key = reach(results, inputs.values()), spec.stem.split("-")[1]
+        cell = Finished(read["stage"], key, results / "cells" / read["stage"] / key, read["settings"], inputs, {})
+        self._uri = uri
+        with alone(uri):
+            store = Store(uri, experiment)
+            tags = {"stage": cell.stage, "live": "yes", "seed": str(read["settings"].get("seed", ""))}
+            tags |= {"set": data(cell, reached)[0].name} if cell.stage == "finetune" else {}
+            self._client, self._id = store.client, store.begin(cell, tags, reached)
+
+    def send(self, rows: list[tuple[int, float, dict[str, float]]]) -> None:
+        """Step, seconds since the epoch, and metrics, of every row."""
+        metrics = [
+            Metric(metric_name(name), float(value), int(1000 * at), step)
+            for step, at, values in rows
+            for name, value in values.items()
+        ]
+        with alone(self._uri):
+            for start in range(0, len(metrics), 1000):
+                self._client.log_batch(self._id, metrics=metrics[start : start + 1000])
+
+    def end(self, *, failed: bool) -> None:
+        """Say how it went."""
+        with alone(self._uri):
+            self._client.set_terminated(self._id, "FAILED" if failed else "FINISHED")
+
+
+def mirror_sweep(experiment: str, name: str, folder: Path, uri: str) -> int:
+    """A run of the sweep in `folder` and, below it, one a trial; how many were made."""
+    rows, curves = pd.read_csv(folder / "trials.csv"), json.loads((folder / "curves.json").read_text())
+    made = 0
+    with alone(uri, folder.parents[2]):
+        store = Store(uri, experiment)
+        files = sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".yaml", ".md", ".png", ".svg"))
+        parent, new = store.write_plain(f"sweep:{experiment}:{name}", f"sweep · {name}", files, {"sweep": name})
+        made += new
+        settings = [column for column in rows.columns if "." in column]
+        for row in rows.to_dict("records"):
+            key = f"sweep:{experiment}:{name}:{row['trial']}"
+            tags = {"sweep": name, "state": str(row["state"]), "mlflow.parentRunId": parent}
+            tags |= {"cell": str(row["cell"])} if isinstance(row["cell"], str) else {}
+            params = {column: str(row[column]) for column in settings if pd.notna(row[column])}
+            metrics = {0: {"score": float(row["score"])}} if pd.notna(row["score"]) else {}
+            for step, value in curves.get(str(row["trial"]), {}).items():
+                metrics[int(step)] = metrics.get(int(step), {}) | {"val": float(value)}
+            made += store.write_plain(key, f"trial {row['trial']}", [], tags, params, metrics)[1]
+    return made
+
+
+def _places(found: list[Use]) -> dict[str, Places]:
+    """Where the study uses each of its cells, by key."""
+    places: dict[str, Places] = {}
+    for use in found:
+        here = places.setdefault(use.key, Places())
+        kind, _, name = use.role.partition("/")
+        if use.variant is not None and use.seed is not None:
+            here.variants += [use.variant] if use.variant not in here.variants else []
+            here.rows.append(f"{use.variant}:{use.seed}")
+            here.seeds.add(use.seed)
+        if use.stage in ("finetune", "evaluate"):
+            here.sets.add(name)
+        if use.stage == "evaluate":
+            here.when.add(kind)
+    return places
+
+
+def _tags(cell: Finished, places: Places, study: str, before: Any) -> dict[str, str]:
+    """Tags of a cell's run; seeds that another study has given it stay."""
+    receipt = cell.receipt
+    known = before.data.tags.get("seed", "") if before is not None else ""
+    seeds = sorted({str(seed) for seed in places.seeds} | set(filter(None, known.split(","))), key=int)
+    tags = {
+        "key": cell.key,
+        "stage": cell.stage,
+        "made": f"{receipt['fingerprint']} {receipt['started']} {FORM}",
+        "commit": receipt.get("commit") or "",
+        "seed": ",".join(seeds),
+        "set": ",".join(sorted(places.sets)),
+        "when": ",".join(sorted(places.when)),
+        f"study.{study}": ",".join(places.variants) or "-",  # "-": not of one row, but all rest on it
+        f"rows.{study}": " ".join(dict.fromkeys(places.rows)) or "-",
+    }
+    tags |= {f"input.{role}": key for role, key in cell.inputs.items()}
+    return {name: value for name, value in tags.items() if value}

@@ -1,0 +1,168 @@
+"""What a finished cell says of itself as a tracked run: name, params, final metrics, metrics along training.
+
+Plain data, so that the tracker can be any; names are those that MLflow allows.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from clipvip.config.registry import STAGES
+from clipvip.config.stages import OBJECTIVES
+from clipvip.results.finished import Finished
+
+MODEL_ROLES = ("model", "clip")  # the input that a model was made from, and so the parent run
+POOLINGS = {"mean": "mean", "full": "full attention"}
+MOST_STEPS = 500  # rows of a long history that are kept, besides those with a validation
+LOST = ("num_missing", "num_unreadable", "num_left_out", "num_leaked")  # clips that a receipt counts
+LONGEST = 500  # characters of a param
+FORM = "2"  # of what a run says; another form makes all runs anew
+
+
+def metric_name(name: str) -> str:
+    """A metric's name in MLflow, which allows no `@`: `t2v/R@5` -> `t2v/R_at_5`; what else it refuses becomes `_`."""
+    return re.sub(r"[^\w/\-. :]", "_", name.replace("@", "_at_"), flags=re.ASCII)
+
+
+def params(cell: Finished, reached: dict[str, Finished]) -> dict[str, str]:
+    """The cell's settings, flat, and those of the models it was made from, prefixed by their stage."""
+    listed = _flat(cell.settings)
+    at: Finished | None = cell
+    while at is not None:
+        if at.stage == "pretrain":
+            prefix = "" if at is cell else "pretrain."
+            listed.setdefault(f"{prefix}clips", str(at.receipt.get("clips", "all")))
+        at = next((reached[at.inputs[role]] for role in MODEL_ROLES if at.inputs.get(role) in reached), None)
+        if at is not None and at.stage in ("pretrain", "finetune"):
+            listed |= {f"{at.stage}.{name}": value for name, value in _flat(at.settings).items()}
+    return listed
+
+
+def title(stage: str, listed: dict[str, str], tags: dict[str, str]) -> str:
+    """A name for people: `post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0`."""
+    parts = [STAGES[stage].title, tags.get("set", ""), tags.get("when", "").replace("_", "-")]
+    if stage in ("pretrain", "finetune", "evaluate"):
+        parts.append(_model(listed))
+        objective = _first(listed, "objective", "pretrain.objective")
+        clips = _first(listed, "clips", "pretrain.clips")
+        if objective:
+            parts += [f"objective {objective}", f"{int(clips):,} clips" if clips.isdigit() else f"{clips} clips"]
+        else:
+            parts.append("no post-pretraining")
+    if tags.get("seed"):
+        parts.append(f"seed {tags['seed']}")
+    return " · ".join(part for part in parts if part)
+
+
+def final_metrics(cell: Finished, tags: dict[str, str]) -> dict[str, float]:
+    """Numbers at the end: metrics.json of an evaluation, quality of captions, NMI of a language gap, seconds.
+
+    Those of an evaluation are named as in every table: `msrvtt/t2v/R@1`, `msrvtt/zero_shot/t2v/R@1`.
+    """
+    when = "zero_shot/" if tags.get("when") == "zero_shot" else ""
+    evaluated = f"{tags['set']}/{when}" if cell.stage == "evaluate" else ""
+    found: dict[str, Any] = {name: cell.receipt[name] for name in ("seconds", *LOST) if name in cell.receipt}
+    if cell.stage == "frames":
+        found["num_unreadable"] = len(cell.receipt.get("unreadable", []))
+    for name, prefix in (("metrics.json", evaluated), ("quality.json", "quality/")):
+        path = cell.folder / name
+        if path.is_file():
+            found |= {prefix + key: value for key, value in json.loads(path.read_text()).items()}
+    path = cell.folder / "nmi.csv"
+    if path.is_file():
+        for row in pd.read_csv(path).groupby(["source", "downstream"], as_index=False)["nmi"].mean().itertuples():
+            found[f"nmi/{row.source}/{row.downstream}"] = row.nmi
+    numbers = {name: value for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}
+    return {metric_name(name): float(value) for name, value in numbers.items()}
+
+
+def step_metrics(cell: Finished) -> Iterator[tuple[int, float, dict[str, float]]]:
+    """Step, share of the training that was over, and the metrics of that step, from history.csv.
+
+    Long histories are thinned to about MOST_STEPS rows; rows with a validation always stay.
+    """
+    path = cell.folder / "history.csv"
+    if not path.is_file():
+        return
+    history = pd.read_csv(path)
+    validated = history.filter(like="val/").notna().any(axis=1).to_numpy()
+    every = max(len(history) // MOST_STEPS, 1)
+    last = max(float(history["step"].max()), 1.0)
+    for place, row in enumerate(history.to_dict("records")):
+        if place % every == 0 or validated[place] or place == len(history) - 1:
+            step = int(row.pop("step"))
+            values = {metric_name(str(name)): float(value) for name, value in row.items() if pd.notna(value)}
+            yield step, step / last, values
+
+
+def system_metrics(cell: Finished) -> Iterator[tuple[float, dict[str, float]]]:
+    """Second, and what the job took of the machine then, from system.csv; thinned to about MOST_STEPS rows."""
+    path = cell.folder / "system.csv"
+    if not path.is_file():
+        return
+    rows = pd.read_csv(path)
+    for row in rows.iloc[:: max(len(rows) // MOST_STEPS, 1)].to_dict("records"):
+        second = float(row.pop("second"))
+        yield second, {f"system/{name}": float(value) for name, value in row.items() if pd.notna(value)}
+
+
+@dataclass(frozen=True)
+class Data:
+    """A corpus that a cell read."""
+
+    name: str
+    digest: str  # the key of its cell
+    context: str  # "training", "validation", "test", "language"
+    source: str
+    clips: int | None
+    texts: int | None
+
+
+def data(cell: Finished, reached: dict[str, Finished]) -> list[Data]:
+    """The corpora among a cell's inputs."""
+    found = []
+    for role, key in cell.inputs.items():
+        corpus = reached.get(key)
+        if corpus is None or corpus.stage != "corpus" or cell.stage in ("corpus", "frames"):
+            continue
+        world = corpus.settings.get("world") or {}
+        context = "test" if cell.stage == "evaluate" else "language" if cell.stage == "gap" else "training"
+        context = "validation" if role.startswith("validation:") else context
+        source = str(corpus.settings.get("root") or "generated")
+        counts = [corpus.receipt.get(name) for name in ("clips", "texts")]
+        found.append(Data(world.get("part") or corpus.settings["format"], key, context, source, counts[0], counts[1]))
+    return found
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Dotted names, what is not set left out, lists as JSON, an objective by its name where it has one."""
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        if name == "terms":
+            asked = json.dumps(value)
+            named = (key for key, terms in OBJECTIVES.items() if json.dumps(terms) == asked)
+            flat[f"{prefix}objective"] = next(named, asked)[:LONGEST]
+        elif isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            flat[f"{prefix}{name}"] = (value if isinstance(value, str) else json.dumps(value))[:LONGEST]
+    return flat
+
+
+def _first(listed: dict[str, str], *names: str) -> str:
+    return next((listed[name] for name in names if name in listed), "")
+
+
+def _model(listed: dict[str, str]) -> str:
+    """How the video encoder reads: its own settings, or those of the model it was made from."""
+    for prefix in ("", "finetune.", "pretrain."):
+        pooling = listed.get(f"{prefix}model.pooling")
+        if pooling is not None:
+            temporal = " + temporal" if pooling == "mean" and listed.get(f"{prefix}model.temporal") == "true" else ""
+            return POOLINGS.get(pooling, f"{pooling} {listed.get(f'{prefix}model.num_proxies', '')}") + temporal
+    return ""

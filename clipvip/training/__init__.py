@@ -1,0 +1,1 @@
+"""The training loop and the stages that learn: clip, captioner, pretrain, finetune."""

@@ -1,0 +1,54 @@
+"""Fine-tuning on a downstream set; the checkpoint is chosen on its val split (paper section 4.1)."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from clipvip.config.stages import FinetuneCell
+from clipvip.data import manifest
+from clipvip.data.batches import Batches, texts_by_clip
+from clipvip.data.clips import open_clips
+from clipvip.evaluation.embedding import load_model, load_tokenizer
+from clipvip.evaluation.validation import open_split, validation
+from clipvip.runtime.context import Run
+from clipvip.training.loop import VIDEO_TEXT, fit
+from clipvip.training.schedule import num_steps
+
+
+def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """The model of the best validation under out/model, and history.csv."""
+    torch.manual_seed(settings.seed)
+    model = load_model(inputs["model"], settings.model, settings.seed)
+    tokenizer = load_tokenizer(inputs["model"])
+    clips = open_clips(inputs, settings.frames, work=run.work)
+    texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
+    batches = Batches(
+        clips=clips,
+        clip_ids=clips.readable(list(texts)),
+        texts={"subtitle": texts},
+        tokenizer=tokenizer,
+        num_frames=settings.num_frames,
+        max_tokens=settings.max_tokens,
+        batch_size=settings.optim.batch_size,
+        seed=settings.seed,
+    )
+    split = open_split(inputs["corpus"], clips, "val")
+    steps = num_steps(settings.optim, len(batches))
+    history = fit(
+        model,
+        batches,
+        VIDEO_TEXT,
+        settings.optim,
+        run,
+        name="fine-tuning",
+        validate=lambda m: validation(m, tokenizer, clips, split, settings.num_frames, settings.max_tokens),
+        validate_at=frozenset(round(steps * (i + 1) / settings.validations) for i in range(settings.validations)),
+        keep_best=True,
+    )
+    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    model.save_pretrained(out / "model")
+    tokenizer.save_pretrained(out / "model")
+    validated = {row["step"]: row["val/t2v/R@1"] for row in history if "val/t2v/R@1" in row}
+    return {"clips": len(batches.clip_ids), "steps": steps, "validated": validated, **clips.account()}

@@ -1,0 +1,225 @@
+"""The one training loop: image pre-training, post-pretraining and fine-tuning (paper section 4.1).
+
+AdamW, linear warm-up, cosine to zero, gradient norm, temperature clamped. history.csv is the truth about
+a run; a checkpoint holds all that the run is.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from clipvip.config.stages import OptimSettings, Terms
+from clipvip.data.batches import Batch, Batches, stream
+from clipvip.model.clip_vip import ClipVip, param_groups
+from clipvip.model.loss import omnisource_loss
+from clipvip.model.video_encoder import normalise
+from clipvip.runtime import checkpoint, distributed
+from clipvip.runtime.context import Run
+from clipvip.training import gradient_cache
+from clipvip.training.schedule import num_steps, rate
+
+VIDEO_TEXT: Terms = ({"video": ("subtitle",)},)  # videos and their texts, the loss of fine-tuning too
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+LOGGED = 100  # rows of the history, at most, beside validations
+CHECKPOINT_SECONDS = 120.0
+
+
+Figures = dict[str, float | int]
+
+
+@dataclass
+class Progress:
+    """Where a run stands."""
+
+    step: int = 0
+    history: list[Figures] = field(default_factory=list)
+    best_score: float = -math.inf
+    best: dict[str, Tensor] | None = None
+
+
+@dataclass
+class State:
+    """With the progress and the random states, all that a run is."""
+
+    model: ClipVip
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+    def begin(self, run: Run) -> Progress:
+        """From the last checkpoint, or from the start; the same in all processes but for their random states.
+
+        Raises ValueError where a checkpoint was written by another number of processes, or not all can see it.
+        """
+        found = checkpoint.load(run.work)
+        progress = Progress()
+        if found is not None:
+            if len(found["random"]) != distributed.size():
+                raise ValueError(
+                    f"{run.work}: its checkpoint is one of {len(found['random'])} processes, these are "
+                    f"{distributed.size()}; start as many, or remove the folder to begin anew"
+                )
+            self.model.load_state_dict(found["model"])
+            self.optimiser.load_state_dict(found["optimiser"])
+            self.scaler.load_state_dict(found["scaler"])
+            torch.set_rng_state(found["random"][distributed.rank()])
+            if found["cuda_random"] is not None:
+                torch.cuda.set_rng_state(found["cuda_random"][distributed.rank()], run.device)
+            progress = Progress(**found["progress"])
+            if distributed.rank() == 0:
+                print(f"{run.work}: goes on at step {progress.step}", file=sys.stderr, flush=True)
+        elif distributed.rank() > 0:
+            torch.manual_seed(torch.initial_seed() + distributed.rank())  # the first draws as if it were alone
+        if distributed.first(progress.step) != progress.step:
+            raise ValueError(f"{run.work}: the processes do not all see its checkpoint; they must share this folder")
+        distributed.spread(self.model.state_dict().values())
+        return progress
+
+    def save(self, run: Run, progress: Progress) -> None:
+        """Write a checkpoint; all processes call it, the first one writes."""
+        cuda = torch.cuda.get_rng_state(run.device) if torch.device(run.device).type == "cuda" else None
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": distributed.gather(torch.get_rng_state()[None]),
+            "cuda_random": None if cuda is None else distributed.gather(cuda[None]),
+            "progress": vars(progress),
+        }
+        if distributed.rank() == 0:
+            checkpoint.save(run.work, progress.step, state)
+
+
+@dataclass
+class _Due:
+    """Whether so many seconds have passed since it was last so."""
+
+    seconds: float
+    since: float = field(default_factory=time.monotonic)
+
+    def now(self) -> bool:
+        if time.monotonic() - self.since <= self.seconds:
+            return False
+        self.since = time.monotonic()
+        return True
+
+
+def fit(
+    model: ClipVip,
+    batches: Batches,
+    terms: Terms,
+    settings: OptimSettings,
+    run: Run,
+    *,
+    name: str,
+    validate: Callable[[ClipVip], dict[str, float]] | None = None,
+    validate_at: frozenset[int] = frozenset(),
+    keep_best: bool = False,
+) -> list[Figures]:
+    """Train `model` in place; the history. Several processes train one model, each on its rows of every batch.
+
+    `validate` is asked after each step count in `validate_at` (0: before the first) and its metrics join
+    the history as `val/...`; with `keep_best` the weights of the highest mean recall are the ones that stay.
+    """
+    device = torch.device(run.device)
+    state = _state(model, settings, device)
+    model.video.recompute = run.recompute
+    if run.compile:
+        model.video.compile(backend=run.compile)
+    progress = state.begin(run)
+    steps, only = num_steps(settings, len(batches)), distributed.rank() == 0
+    every, shows = max(1, steps // LOGGED), _Due(15.0)
+    saves = _Due(CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds)
+
+    def look() -> Figures:
+        return _look(model, progress, validate, keep_best) if validate and progress.step in validate_at else {}
+
+    if progress.step == 0 and (seen := look()):
+        progress.history.append({"step": 0, **seen})
+    own = replace(batches, part=(distributed.rank(), distributed.size()))
+    bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
+    for batch in stream(own, progress.step, steps, run.workers):
+        clock, lr = time.perf_counter(), rate(progress.step, steps, settings)
+        figures = _step(state, batch.to(device), terms, settings, lr, run.micro_batch)
+        progress.step += 1
+        figures["clips_per_s"] = batches.size / (time.perf_counter() - clock)
+        figures |= look()
+        if progress.step % every == 0 or progress.step == steps or any(key.startswith("val/") for key in figures):
+            progress.history.append({"step": progress.step, **figures})
+            if only:
+                run.log(progress.step, figures)
+        bar.update()
+        if bar.disable and only and shows.now():
+            print(f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}", file=sys.stderr, flush=True)
+        if distributed.first(saves.now()):
+            state.save(run, progress)
+    bar.close()
+    if progress.best is not None:
+        model.load_state_dict(progress.best)
+    return progress.history
+
+
+def _state(model: ClipVip, settings: OptimSettings, device: torch.device) -> State:
+    model.to(device).train()
+    groups = param_groups(model, settings.weight_decay, settings.decay_all)
+    optimiser = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
+    return State(model, optimiser, torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"))
+
+
+def _look(
+    model: ClipVip, progress: Progress, validate: Callable[[ClipVip], dict[str, float]], keep_best: bool
+) -> Figures:
+    """Validate, and keep the weights if they are the best so far and the best are asked for."""
+    model.eval()
+    found = validate(model)
+    model.train()
+    score = sum(found[f"t2v/R@{k}"] for k in (1, 5, 10)) / 3
+    if keep_best and score > progress.best_score:
+        progress.best_score = score
+        progress.best = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
+    return {f"val/{key}": value for key, value in found.items()}
+
+
+def _step(
+    state: State, batch: Batch, terms: Terms, settings: OptimSettings, lr: float, micro_batch: int | None
+) -> Figures:
+    """One step of all processes together; `batch` holds the rows of this one."""
+    model, optimiser, scaler = state.model, state.optimiser, state.scaler
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    dtype = DTYPES.get(settings.precision)
+
+    def encode(part: Batch) -> dict[str, Tensor]:
+        with torch.autocast(part.video.device.type, dtype=dtype, enabled=dtype is not None):
+            return embed(model, part)
+
+    present = distributed.gather_by_role(batch.present)
+
+    def loss_of(embeddings: dict[str, Tensor]) -> Tensor:
+        return omnisource_loss(distributed.gather_by_role(embeddings), terms, model.logit_scale, present=present)
+
+    optimiser.zero_grad(set_to_none=True)
+    loss = gradient_cache.backward(encode, loss_of, batch, micro_batch, scaler.scale)
+    distributed.average_gradients(model.parameters())
+    scaler.unscale_(optimiser)
+    limit = settings.grad_norm if settings.grad_norm is not None else math.inf
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+    scaler.step(optimiser)
+    scaler.update()
+    model.clamp_logit_scale()
+    scale = float(model.logit_scale.detach())
+    return {"loss": float(loss), "lr": lr, "logit_scale": scale, "grad_norm": float(norm)}
+
+
+def embed(model: ClipVip, batch: Batch) -> dict[str, Tensor]:
+    """Embeddings by role: video, frame and the texts, L2-normalised, Float[batch, dim], in at least fp32."""
+    found = {"video": model.encode_video(normalise(batch.video))}
+    if batch.frame is not None:
+        found["frame"] = model.encode_video(normalise(batch.frame))
+    texts = model.encode_text(batch.input_ids, batch.attention_mask)
+    return found | dict(zip(batch.roles, texts.chunk(len(batch.roles)), strict=True))

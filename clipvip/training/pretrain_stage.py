@@ -1,0 +1,84 @@
+"""Post-pretraining: CLIP on videos with subtitles, captions or both (paper section 3.3)."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+
+from clipvip.config.stages import PretrainCell
+from clipvip.data import manifest
+from clipvip.data.batches import Batches
+from clipvip.data.clips import open_clips
+from clipvip.data.subsets import nested
+from clipvip.data.text_store import Sentences
+from clipvip.evaluation.embedding import load_model, load_tokenizer
+from clipvip.evaluation.validation import open_split, validation
+from clipvip.runtime.context import Run
+from clipvip.training.loop import fit
+from clipvip.training.schedule import num_steps
+
+VALIDATION_TOKENS = 77
+
+
+def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
+    """A post-pretrained model under out/model, and history.csv. The last weights are kept: nothing is chosen."""
+    torch.manual_seed(settings.seed)
+    model, tokenizer = load_model(inputs["clip"], settings.model, settings.seed), load_tokenizer(inputs["clip"])
+    batches = _batches(settings, inputs, tokenizer, run)
+    steps = num_steps(settings.optim, len(batches))
+    validate, at = None, frozenset[int]()
+    if settings.validate_every:
+        clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
+        split = open_split(inputs["validation:corpus"], clips, "val")
+        at = frozenset([*range(0, steps, settings.validate_every), steps])
+
+        def validate(m: Any) -> dict[str, float]:
+            return validation(m, tokenizer, clips, split, settings.model.num_frames, VALIDATION_TOKENS)
+
+    history = fit(
+        model, batches, settings.terms, settings.optim, run, name="post-pretraining", validate=validate, validate_at=at
+    )
+    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    model.save_pretrained(out / "model")
+    tokenizer.save_pretrained(out / "model")
+    captioned = len(batches.texts.get("caption", {}))
+    facts = {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    return facts | batches.clips.account()
+
+
+def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, run: Run) -> Batches:
+    roles = {role for term in settings.terms for texts in term.values() for role in texts}
+    clips = open_clips(inputs, settings.frames, work=run.work)
+    clip_ids = clips.within(manifest.clip_ids(inputs["corpus"], split="train"))
+    if settings.clips is not None:  # a smaller subset lies inside a larger one
+        clip_ids = nested(clip_ids, settings.clips, seed=settings.subset_seed)
+    texts: dict[str, Mapping[str, list[str]]] = {}
+    for role in ("subtitle", "caption"):
+        if role in roles:
+            folder = run.work / f"{role}s"
+            if run.rank == 0:
+                Sentences.write(_written(role, inputs), clip_ids, folder)
+            run.agree(True)  # the texts are there
+            texts[role] = Sentences(folder, clip_ids)
+    return Batches(
+        clips=clips,
+        clip_ids=clip_ids,
+        texts=texts,
+        tokenizer=tokenizer,
+        num_frames=settings.model.num_frames,
+        max_tokens=settings.max_tokens,
+        batch_size=settings.optim.batch_size,
+        seed=settings.seed,
+        with_frame=any("frame" in term for term in settings.terms),
+    )
+
+
+def _written(role: str, inputs: dict[str, Path]) -> Iterator[Any]:
+    """Arrow batches of clip id and text."""
+    if role == "subtitle":
+        return manifest.scan(inputs["corpus"], ["clip_id", "text"], split="train")
+    captions = pq.ParquetFile(inputs["captions"] / "captions.parquet")
+    return captions.iter_batches(manifest.PART, columns=["clip_id", "caption"])  # type: ignore[no-any-return]

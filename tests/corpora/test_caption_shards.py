@@ -1,0 +1,68 @@
+"""A captioning shard whose process is killed in the middle."""
+
+import os
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from caption_files import CAPTIONS, COLOURS, SHAPE, write_corpus
+
+from clipvip.corpora.captions import captions_stage
+from clipvip.corpora.captions.captioner import Captioner
+from clipvip.corpora.captions.captions_stage import caption_shard
+from clipvip.runtime.context import Run
+from clipvip.training import tiny_captioner
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Path]:
+    """72 images, and a captioner of random weights."""
+    processor = tiny_captioner.make_processor([f"a {colour} picture" for colour in COLOURS], SHAPE)
+    torch.manual_seed(1)
+    Captioner(processor, tiny_captioner.make_model(SHAPE, processor.tokenizer)).save(tmp_path / "captioner/model")
+    return {"corpus": write_corpus(tmp_path / "coco", {"train": 72}), "captioner": tmp_path / "captioner"}
+
+
+def fresh(folder: Path) -> Run:
+    folder.mkdir()
+    return Run(work=folder)
+
+
+def test_a_killed_shard_goes_on_where_it_stopped(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed while it writes, by the signal that cannot be caught."""
+    monkeypatch.setattr(captions_stage, "BATCH", 4)
+    monkeypatch.setattr(captions_stage, "PART", 8)
+    run = fresh(tmp_path / "whole")
+    whole = run.work / "shard-1-of-2.parquet"
+    caption_shard(CAPTIONS, inputs, whole, 1, 2, run)
+    run = fresh(tmp_path / "killed")
+    part = run.work / "shard-1-of-2.parquet"
+    read, write = captions_stage.Clips.centres, captions_stage._write
+    written: list[Path] = []
+
+    def killing(rows: pd.DataFrame, path: Path) -> None:
+        if len(written) == 2:
+            path.with_suffix(".tmp").write_bytes(b"torn")
+            os.kill(os.getpid(), signal.SIGKILL)
+        written.append(path)
+        write(rows, path)
+
+    monkeypatch.setattr(captions_stage, "_write", killing)
+    child = os.fork()
+    if child == 0:
+        caption_shard(CAPTIONS, inputs, part, 1, 2, run)
+        os._exit(0)  # not reached
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert not part.exists()
+    seen: list[str] = []
+    monkeypatch.setattr(captions_stage, "_write", write)
+    monkeypatch.setattr(captions_stage.Clips, "centres", lambda *asked: (seen.append(asked[1]), read(*asked))[1])
+    caption_shard(CAPTIONS, inputs, part, 1, 2, run)
+    assert len(seen) == 36 - 16  # two parts of eight were there
+    columns = ["clip_id", "caption", "reason", "model"]
+    pd.testing.assert_frame_equal(pd.read_parquet(part)[columns], pd.read_parquet(whole)[columns])
+    assert not list((run.work / "parts").iterdir())

@@ -1,0 +1,198 @@
+"""Ranks against brute force, ties, several right answers, and the transductive scores."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipvip.evaluation import ranks
+from clipvip.evaluation.ranks import Ranks
+
+torch.set_num_threads(1)
+
+
+@st.composite
+def _scores(draw: st.DrawFn) -> tuple[list[list[int]], list[list[int]]]:
+    """A small matrix with many ties, and the right items of each row."""
+    num_items = draw(st.integers(1, 6))
+    row = st.lists(st.integers(0, 3), min_size=num_items, max_size=num_items)
+    scores = draw(st.lists(row, min_size=1, max_size=6))
+    right = st.lists(st.integers(0, num_items - 1), min_size=1, max_size=3, unique=True)
+    return scores, [draw(right) for _ in scores]
+
+
+def _brute(row: list[int], right: list[int]) -> tuple[int, int]:
+    """Best and worst place of the best right item, by sorting it among its rivals."""
+    own = max(row[i] for i in right)
+    rivals = [score for i, score in enumerate(row) if i not in right]
+    won = sorted([(-score, 1) for score in rivals] + [(-own, 0)])
+    lost = sorted([(-score, 0) for score in rivals] + [(-own, 1)])
+    return won.index((-own, 0)) + 1, lost.index((-own, 1)) + 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(_scores(), st.integers(1, 4))
+def test_ranks_equal_brute_force(case: tuple[list[list[int]], list[list[int]]], chunk_size: int) -> None:
+    scores, right = case
+    matches = [torch.tensor(row) for row in right]
+    found = ranks.similarity_ranks(torch.tensor(scores, dtype=torch.float32), matches, chunk_size=chunk_size)
+    expected = [_brute(row, answers) for row, answers in zip(scores, right, strict=True)]
+    assert found.best.tolist() == [best for best, _ in expected]
+    assert found.worst.tolist() == [worst for _, worst in expected]
+    assert found.rank.tolist() == [(best + worst) / 2 for best, worst in expected]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 9))
+def test_embeddings_give_the_ranks_of_their_matrix(seed: int, chunk_size: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    queries = torch.randint(-2, 3, (8, 3), generator=generator).float()  # small integers: products are exact
+    gallery = torch.randint(-2, 3, (6, 3), generator=generator).float()
+    matches = torch.randint(0, 6, (8,), generator=generator)
+    found = ranks.match_ranks(queries, gallery, matches, chunk_size=chunk_size)
+    full = ranks.similarity_ranks(queries @ gallery.T, matches)
+    assert all(torch.equal(a, b) for a, b in zip(found, full, strict=True))
+
+
+def test_all_equal_matrix() -> None:
+    found = ranks.similarity_ranks(torch.ones(4, 4), torch.arange(4))
+    assert found.rank.tolist() == [2.5] * 4
+    assert ranks.recall(found, 1) == 25
+    assert ranks.recall(found, 2) == 50
+    assert ranks.recall_bounds(found, 1) == (0, 100)
+    assert ranks.median_rank(found) == ranks.mean_rank(found) == 2.5
+
+
+@settings(max_examples=50, deadline=None)
+@given(_scores(), st.integers(1, 6))
+def test_recall_is_the_mean_over_all_orders_of_the_ties(case: tuple[list[list[int]], list[list[int]]], k: int) -> None:
+    scores, _ = case
+    found = ranks.similarity_ranks(torch.tensor(scores).float(), torch.zeros(len(scores), dtype=torch.long))
+    places = [range(int(b), int(w) + 1) for b, w in zip(found.best, found.worst, strict=True)]
+    shares = [sum(place <= k for place in row) / len(row) for row in places]
+    assert ranks.recall(found, k) == pytest.approx(100 * sum(shares) / len(shares))
+    low, high = ranks.recall_bounds(found, k)
+    assert low - 1e-9 <= ranks.recall(found, k) <= high + 1e-9
+
+
+def test_medians() -> None:
+    place = torch.tensor([1.0, 4.0, 2.0, 9.0], dtype=torch.float64)
+    assert ranks.median_rank(Ranks(place, place, place)) == 3
+    assert ranks.median_rank(Ranks(place[:3], place[:3], place[:3])) == 2
+    assert ranks.mean_rank(Ranks(place, place, place)) == 4
+
+
+@pytest.mark.parametrize("copies", [2, 3, 5, 9, 17, 63, 100])
+def test_copies_tie_to_the_last_bit(copies: int) -> None:
+    generator = torch.Generator().manual_seed(copies)
+    item = torch.randn(1, 64, generator=generator)
+    gallery = torch.cat([item.repeat(copies, 1), torch.zeros(3, 64)])
+    queries = torch.cat([item] * 7)
+    found = ranks.match_ranks(queries, gallery, torch.arange(7) % copies)
+    assert found.best.tolist() == [1] * 7
+    assert found.worst.tolist() == [copies] * 7
+    scores = ranks.similarities(torch.randn(33, 64, generator=generator), gallery)
+    assert (scores[:, :copies] == scores[:, :1]).all()
+    assert torch.allclose(ranks.similarities(queries, gallery), queries @ gallery.T, atol=1e-4)
+    dual = ranks.dual_softmax(scores)
+    assert (dual[:, :copies] == dual[:, :1]).all()
+    bank = ranks.qb_norm(scores, scores)
+    assert (bank[:, :copies] == bank[:, :1]).all()
+
+
+def test_several_right_items_are_no_rivals() -> None:
+    similarity = torch.tensor([[0.9, 0.8, 0.7, 0.1], [0.9, 0.8, 0.7, 0.7]])
+    found = ranks.similarity_ranks(similarity, [torch.tensor([1, 2]), torch.tensor([2])])
+    assert found.best.tolist() == [2, 3]
+    assert found.worst.tolist() == [2, 4]
+
+
+def test_half_precision_makes_no_ties() -> None:
+    queries = torch.tensor([[1.0, 1.0]], dtype=torch.bfloat16)
+    gallery = torch.tensor([[256.0, 0.0], [256.0, 1.0]], dtype=torch.bfloat16)  # 257 is no bfloat16
+    assert ranks.match_ranks(queries, gallery, torch.tensor([1])).worst.tolist() == [1]
+
+
+def test_bad_values_are_named() -> None:
+    queries, gallery = torch.ones(3, 2), torch.ones(4, 2)
+    broken = queries.clone()
+    broken[1, 0] = math.nan
+    with pytest.raises(ValueError, match="queries: row 1 "):
+        ranks.match_ranks(broken, gallery, torch.arange(3))
+    with pytest.raises(ValueError, match="gallery: row 1 "):
+        ranks.match_ranks(gallery[:3], broken, torch.zeros(3, dtype=torch.long))
+    with pytest.raises(ValueError, match="similarity: row 1 "):
+        ranks.similarity_ranks(broken, torch.zeros(3, dtype=torch.long))
+    with pytest.raises(ValueError, match="query 2 points at item 4 of a gallery of 4"):
+        ranks.match_ranks(queries, gallery, torch.tensor([0, 1, 4]))
+    with pytest.raises(ValueError, match="2 for 3 queries"):
+        ranks.match_ranks(queries, gallery, [torch.tensor([0]), torch.tensor([1])])
+    with pytest.raises(ValueError, match="query 1 has no right item"):
+        ranks.match_ranks(queries, gallery, [torch.tensor([0]), torch.tensor([], dtype=torch.long), torch.tensor([1])])
+    with pytest.raises(ValueError, match="query 0 points at item -1"):
+        ranks.match_ranks(queries, gallery, torch.tensor([-1, 0, 0]))
+
+
+def test_dual_softmax_follows_the_published_formula_and_each_direction_has_its_own() -> None:
+    similarity = torch.rand(5, 7, generator=torch.Generator().manual_seed(0))
+    expected = torch.zeros(5, 7, dtype=torch.float64)
+    for j in range(7):
+        total = sum(math.exp(10 * similarity[i, j].item()) for i in range(5))
+        for i in range(5):
+            expected[i, j] = similarity[i, j].item() * math.exp(10 * similarity[i, j].item()) / total
+    forth, back = ranks.dual_softmax(similarity, 10.0), ranks.dual_softmax(similarity.T, 10.0)
+    assert torch.allclose(forth, expected)
+    assert not torch.allclose(forth.T, back)
+
+
+def test_dual_softmax_changes_the_ranks_of_both_directions() -> None:
+    similarity = torch.tensor([[0.50, 0.60], [0.10, 0.90]])  # item 1 is a hub
+    pairs = torch.arange(2)
+    assert ranks.similarity_ranks(similarity, pairs).rank.tolist() == [2, 1]
+    assert ranks.similarity_ranks(ranks.dual_softmax(similarity), pairs).rank.tolist() == [1, 1]
+    hub = similarity.T.contiguous()
+    assert ranks.similarity_ranks(hub.T, pairs).rank.tolist() == [2, 1]
+    assert ranks.similarity_ranks(ranks.dual_softmax(hub.T), pairs).rank.tolist() == [1, 1]
+
+
+def test_dual_softmax_of_negative_and_far_scores() -> None:
+    revised = ranks.dual_softmax(torch.tensor([[-0.5, -0.5], [-0.9, -0.1]]))
+    assert revised[0, 0] > revised[0, 1]  # equal scores: the item that the other query does not want
+    far = ranks.dual_softmax(torch.tensor([[0.1, 0.2], [0.99, 0.99]]), temperature=300.0)
+    assert 0 < far[0, 0] < far[0, 1]  # in float32 both would be zero, a tie
+
+
+def test_qb_norm_holds_down_hubs_only() -> None:
+    similarity = torch.tensor([[0.50, 0.52, 0.10], [0.90, 0.10, 0.20]])
+    bank = torch.tensor([[0.1, 0.9, 0.2], [0.2, 0.8, 0.1]])  # both bank queries like item 1
+    revised = ranks.qb_norm(similarity, bank, temperature=20.0)
+    pairs = torch.tensor([0, 0])
+    assert ranks.similarity_ranks(similarity, pairs).rank.tolist() == [2, 1]
+    assert ranks.similarity_ranks(revised, pairs).rank.tolist() == [1, 1]
+    assert torch.equal(revised[1], 20 * similarity[1].double())  # its best item is no hub: left as it was
+    total = math.exp(20 * 0.1) + math.exp(20 * 0.2)
+    assert revised[0, 0].item() == pytest.approx(20 * 0.5 - math.log(total), rel=1e-6)
+
+
+def _peak_kilobytes(num_queries: int, num_items: int, dim: int) -> int:
+    code = (
+        "import resource, torch; from clipvip.evaluation import ranks; torch.set_num_threads(1);"
+        f"x = torch.randn({num_items}, {dim});"
+        f"r = ranks.match_ranks(x[:{num_queries}], x, torch.arange({num_queries}), chunk_size=10**9);"
+        f"assert (r.rank == 1).sum() > 0; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+def test_memory_is_bounded_whatever_the_chunk() -> None:
+    assert _peak_kilobytes(10_000, 40_000, 4) < 1_000_000  # the scores alone would be 1.6 GB
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_by_a_hundred_thousand() -> None:
+    assert _peak_kilobytes(100_000, 100_000, 64) < 2_000_000

@@ -1,0 +1,118 @@
+"""The paper's grid against listings of the real corpora: planned in seconds, each job with what it asks for."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from listings import counts, write
+
+from clipvip.config.base import read_yaml
+from clipvip.config.experiment import RunSettings
+from clipvip.config.resources import ACCELERATED, all_ask, asks
+from clipvip.config.stages import CorpusSettings
+from clipvip.corpora.reading import READERS
+
+ROOT = Path(__file__).parents[2]
+BASE = ROOT / "experiments/base_32.yaml"
+ASKED = re.compile(r"^rule (\w+):$.*?^    resources: (.*?)$", flags=re.MULTILINE | re.DOTALL)
+
+
+def plan(listing: Path, results: Path, config: Path = BASE) -> str:
+    """What `snakemake -n` prints of an experiment whose corpora lie below `listing`."""
+    data = read_yaml(config)
+    for corpus in data["corpora"].values():
+        if "root" in corpus:
+            corpus["root"] = str(listing / corpus["format"])
+    own = results / "experiment.yaml"
+    own.write_text(yaml.safe_dump({**data, "results": str(results / "results")}))
+    command = [str(Path(sys.executable).parent / "snakemake"), "-n", "--cores", "16", "--configfile", str(own)]
+    place = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=ROOT, env=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+def resources(printed: str) -> dict[str, dict[str, str]]:
+    """What a job of each rule asks for."""
+    return {rule: dict(re.findall(r"(\w+)=(\S+?)(?:,|$)", line)) for rule, line in ASKED.findall(printed)}
+
+
+def found(listing: Path, name: str) -> dict[str, int]:
+    """Clips by split that a reader finds in a listing."""
+    settings = CorpusSettings.model_validate({"format": name, "root": str(listing / name)})
+    clips = READERS[settings.format][0](listing / name, settings)
+    return dict(Counter(split for _, split in {(clip.clip_id, clip.split) for clip in clips}))
+
+
+@pytest.mark.parametrize("name", ["base_32", "smoke"])
+def test_each_job_asks_for_gpus_memory_and_time(tmp_path: Path, name: str) -> None:
+    config = ROOT / f"experiments/{name}.yaml"
+    run = RunSettings.model_validate(read_yaml(config)["run"])
+    asked = resources(plan(tmp_path, tmp_path, config))
+    assert len(asked) > 10
+    assert asked["pretrain" if name == "base_32" else "variant"]["mem_mb"] == str(run.memory_mb)
+    for rule in asked.keys() & set(ACCELERATED):
+        expected = all_ask(run)[rule]  # type: ignore[index]
+        own = {key: int(asked[rule][key]) for key in ("gpu", "mem_mb", "runtime")}
+        assert own == {"gpu": expected.gpus, "mem_mb": expected.memory_mb, "runtime": expected.minutes}, rule
+    assert asked.keys() - set(ACCELERATED) == {"all"}  # which runs nothing
+
+
+def test_every_rule_that_runs_something_asks_under_its_own_name() -> None:
+    written = "\n".join(path.read_text() for path in ROOT.glob("workflow/rules/*.smk"))
+    rules = re.findall(r"^rule (\w+):", written, flags=re.MULTILINE)
+    assert sorted(rules) == sorted(ACCELERATED)
+    for body in re.split(r"^(?=rule )", written, flags=re.MULTILINE)[1:]:
+        rule = body.split(":")[0].removeprefix("rule ")
+        for key, name in (("mem_mb", "memory_mb"), ("runtime", "minutes"), ("gpu", "gpus")):
+            assert re.search(rf'{key}=.*ASKS\["{rule}"\]\.{name}\b', body), (rule, key)
+
+
+def test_a_rule_asks_for_its_own_or_what_is_usual() -> None:
+    run = RunSettings.model_validate(
+        {"threads": 4, "gpus": 2, "rules": {"corpus": {"threads": 3}, "pretrain": {"gpus": 8}}}
+    )
+    assert asks(run, "pretrain").model_dump() == {"threads": 4, "gpus": 8, "memory_mb": 2000, "minutes": 30}
+    assert asks(run, "corpus").model_dump() == {"threads": 3, "gpus": 0, "memory_mb": 2000, "minutes": 30}
+    assert asks(run, "gap").model_dump() == {"threads": 1, "gpus": 0, "memory_mb": 2000, "minutes": 30}
+    assert asks(run, "variant").gpus == 2
+
+
+def test_the_slurm_profile_sets_options_that_snakemake_has() -> None:
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    usual = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
+    help_text = subprocess.run(
+        [str(Path(sys.executable).parent / "snakemake"), "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert [key for key in profile if f"--{key}" not in help_text] == []
+    assert {key: profile[key] for key in usual} == usual
+    assert profile["executor"] == "slurm"
+    assert set(profile["set-resources"]) <= set(ACCELERATED)
+
+
+@pytest.mark.parametrize("name", list(counts(1)))
+def test_readers_find_in_a_listing_what_was_written(tmp_path: Path, name: str) -> None:
+    sizes = {name: counts(0.0005)[name]}
+    write(tmp_path, sizes)
+    assert found(tmp_path, name) == sizes[name]
+
+
+@pytest.mark.slow
+def test_the_grid_is_planned_in_twenty_seconds_against_the_full_listing(tmp_path: Path) -> None:
+    write(tmp_path, counts(1))
+    began = time.perf_counter()
+    printed = plan(tmp_path, tmp_path)
+    seconds = time.perf_counter() - began
+    jobs = re.search(r"^total +(\d+)$", printed, flags=re.MULTILINE)
+    assert jobs is not None
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) / 1e9
+    print(f"\nsnakemake -n of base_32 against {size:.1f} GB of listing: {jobs[1]} jobs in {seconds:.1f} s")
+    assert seconds < 20
+    for name in ("msrvtt", "didemo", "lsmdc", "activitynet", "coco"):
+        assert found(tmp_path, name) == counts(1)[name]

@@ -1,0 +1,271 @@
+"""Cells mirrored into a real SQLite store of MLflow, and read back from it alone."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow.tracking import MlflowClient
+from results_tree import Tree, data_scale, domain_gap, main, write_tables
+from transformers import AutoTokenizer
+from video_files import ramp, write_video
+
+from clipvip.config.stages import ModelSettings
+from clipvip.data.media.video import read_frames, resize, sample_indices
+from clipvip.model.clip_vip import ClipVip, copy_tokenizer
+from clipvip.results.finished import reach, read_plan
+from clipvip.results.tracking import mirror
+from clipvip.results.tracking.run_record import metric_name
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) -> Tree:
+    """A tree whose store is made and holds all three studies; tests may write only what they take back."""
+    tree = Tree(tmp_path_factory.mktemp("track"))
+    mirror.create(uri(tree), tree.results / "mlartifacts")
+    folders = (data_scale(tree), domain_gap(tree), main(tree))
+    settings = ModelSettings(num_frames=4, num_proxies=2, temporal_std=0.1)
+    for number, cell in enumerate(sorted((tree.results / "cells/finetune").iterdir())):
+        ClipVip.from_pretrained(tiny_clip_folder, settings, seed=number).save_pretrained(cell / "model")
+        copy_tokenizer(str(tiny_clip_folder), cell / "model")
+    for folder in folders:
+        write_tables(folder)
+        mirror.mirror(read_plan(folder), uri(tree), folder)
+    return tree
+
+
+def uri(tree: Tree) -> str:
+    return f"sqlite:///{tree.results}/mlflow.db"
+
+
+def study(tree: Tree, name: str) -> Path:
+    return tree.results / "mini" / "studies" / name
+
+
+@pytest.fixture(scope="module")
+def runs(tree: Tree) -> Iterator[pd.DataFrame]:
+    """Every run as a row, by MLflow's own search."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri(tree))
+    yield mlflow.search_runs(experiment_names=["mini"], output_format="pandas", max_results=5000)
+    mlflow.set_tracking_uri(before)
+
+
+def pivot(tree: Tree, name: str) -> pd.DataFrame:
+    """A study's table from the store alone, columns named as in table.csv."""
+    mlflow.set_tracking_uri(uri(tree))
+    asked = f"tags.`study.{name}` LIKE '%' AND tags.stage = 'evaluate'"
+    found = mlflow.search_runs(experiment_names=["mini"], filter_string=asked, max_results=5000)
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for _, run in found.iterrows():
+        for row in run[f"tags.rows.{name}"].split(" "):
+            variant, seed = row.rsplit(":", 1)
+            at = rows.setdefault((variant, int(seed)), {"variant": variant, "seed": int(seed)})
+            for column in run.index[run.index.str.startswith("metrics.") & run.notna()]:
+                metric = column.removeprefix("metrics.").replace("_at_", "@")
+                at[metric] = run[column]
+    return pd.DataFrame(rows.values())
+
+
+@pytest.mark.parametrize("name", ["data_scale", "domain_gap", "main"])
+def test_a_table_is_recovered_from_the_store(tree: Tree, name: str) -> None:
+    table = pd.read_csv(study(tree, name) / "table.csv").set_index(["variant", "seed"]).sort_index()
+    found = pivot(tree, name).set_index(["variant", "seed"]).sort_index()
+    assert list(found.index) == list(table.index), "cells shared by variants and seeds give a row to each"
+    metrics = [column for column in table.columns if column.startswith(("msrvtt/", "didemo/"))]
+    metrics = [column for column in metrics if not column.endswith(("/low", "/high"))]
+    assert len(metrics) > 40
+    np.testing.assert_allclose(found[metrics], table[metrics])
+
+
+def test_one_run_a_cell(tree: Tree, runs: pd.DataFrame) -> None:
+    keys = {
+        key
+        for name in ("data_scale", "domain_gap", "main")
+        for row in read_plan(study(tree, name))["rows"]
+        for key in row["cells"].values()
+    }
+    keys |= {tree.gap().name, tree.captions().name}
+    keys = set(reach(tree.results, keys))  # and all they were made from
+    cells = runs[~runs["tags.key"].str.startswith("study:")]
+    assert sorted(cells["tags.key"]) == sorted(keys)
+    assert set(runs["status"]) == {"FINISHED"}
+    shared = cells[cells["tags.key"] == tree.clip().name].iloc[0]
+    assert shared["tags.study.data_scale"] == "none,none_again,small,large,captions_small,captions_large"
+    assert shared["tags.study.main"] == "clip,clip_vip"
+    assert shared["tags.seed"] == "0,1"
+
+
+def test_names_times_and_params(tree: Tree, runs: pd.DataFrame) -> None:
+    names = set(runs["tags.mlflow.runName"])
+    assert "post-pretrain · mean · objective subtitle · 500 clips · seed 1" in names
+    assert "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0" in names
+    assert "evaluate · didemo · fine-tuned · mean · objective d · 500 clips · seed 1" in names
+    assert "evaluate · msrvtt · zero-shot · no post-pretraining · seed 0,1" in names
+    trained = runs[
+        runs["tags.mlflow.runName"] == "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0"
+    ].iloc[0]
+    assert trained["params.model.num_proxies"] == "4"
+    assert trained["params.objective"] == "d"
+    assert trained["params.optim.lr"] == "0.001"
+    assert (trained["end_time"] - trained["start_time"]).total_seconds() == 12.5
+    assert trained["start_time"].isoformat() == "2026-01-02T03:04:05+00:00"
+    tested = runs[runs["tags.mlflow.runName"].str.startswith("evaluate · msrvtt · fine-tuned · proxies 4")].iloc[0]
+    assert tested["params.pretrain.objective"] == "d"
+    assert tested["tags.commit"] == "0123456789abcdef"
+    parents = runs.set_index("run_id")["tags.stage"]
+    assert parents[tested["tags.mlflow.parentRunId"]] == "finetune"
+    assert parents[trained["tags.mlflow.parentRunId"]] == "clip"
+
+
+def test_curves_and_other_metrics(tree: Tree, runs: pd.DataFrame) -> None:
+    client = MlflowClient(uri(tree))
+    trained = runs[runs["tags.stage"] == "pretrain"].iloc[0]
+    history = pd.read_csv(tree.results / "cells" / "pretrain" / trained["tags.key"] / "history.csv")
+    for column in ("loss", "val/t2v/R@5"):
+        logged = client.get_metric_history(trained["run_id"], metric_name(column))
+        kept = history[history[column].notna()]
+        assert [metric.step for metric in logged] == kept["step"].tolist()
+        np.testing.assert_allclose([metric.value for metric in logged], kept[column])
+    gap = runs[runs["tags.stage"] == "gap"].iloc[0]
+    assert gap["metrics.nmi/subtitles/msrvtt"] == pytest.approx(0.302)
+    assert runs[runs["tags.stage"] == "captions"].iloc[0]["metrics.quality/colour"] == 91.5
+
+
+def test_artifacts(tree: Tree, runs: pd.DataFrame) -> None:
+    client = MlflowClient(uri(tree))
+    whole = runs[runs["tags.key"] == "study:mini:main"].iloc[0]
+    assert whole["tags.mlflow.runName"] == "study · main"
+    assert {file.path for file in client.list_artifacts(whole["run_id"])} >= {"table.csv", "summary.csv"}
+    tested = runs[runs["tags.stage"] == "evaluate"].iloc[0]
+    assert [file.path for file in client.list_artifacts(tested["run_id"])] == ["metrics.json"]
+    assert str(tree.results / "mlartifacts" / "mini") in tested["artifact_uri"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # mlflow's own, about type hints
+def test_a_logged_model_encodes_texts_and_videos(tree: Tree, runs: pd.DataFrame, tmp_path: Path) -> None:
+    """Of each fine-tuning of the main study, and of no other; it gives what the cell's own model gives."""
+    logged = runs[runs["tags.model"].notna()]
+    plan = read_plan(study(tree, "main"))
+    tuned = {key for row in plan["rows"] for role, key in row["cells"].items() if role.startswith("finetune/")}
+    assert set(logged["tags.key"]) == tuned
+    one = logged[logged["tags.set"] == "msrvtt"].iloc[0]
+    assert one["tags.model"] == f"runs:/{one['run_id']}/model"
+    encoder = mlflow.pyfunc.load_model(one["tags.model"])
+    files = [path.name for path in Path(mlflow.artifacts.download_artifacts(one["tags.model"])).rglob("*")]
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".bin", ".pt"))]
+
+    folder = tree.results / "cells/finetune" / one["tags.key"] / "model"
+    model = ClipVip.from_pretrained(folder).eval()
+    texts = ["a red circle", "water"]
+    tokens = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = model.encode_text(tokens["input_ids"], tokens["attention_mask"]).numpy()
+    np.testing.assert_allclose(encoder.predict(pd.DataFrame({"text": texts})), expected, atol=1e-6)
+
+    side = model.config.vision_config.image_size
+    paths = [str(write_video(tmp_path / f"{n}.mp4", ramp(6 + n))) for n in range(2)]
+    chosen = [sample_indices(6 + n, 4, rng=None) for n in range(2)]
+    pixels = [resize(read_frames(path, own), side, "squash") for path, own in zip(paths, chosen, strict=True)]
+    with torch.inference_mode():
+        expected = model.encode_video(torch.from_numpy(np.stack(pixels))).numpy()
+    np.testing.assert_allclose(encoder.predict(pd.DataFrame({"video": paths})), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="give either 'text' or 'video'"):
+        encoder.predict(pd.DataFrame({"video": paths, "text": texts}))
+
+
+def test_runs_name_the_corpora_they_read(tree: Tree, runs: pd.DataFrame) -> None:
+    client = MlflowClient(uri(tree))
+    for stage, expected in (("pretrain", ("narrated", "training")), ("evaluate", ("msrvtt", "test"))):
+        row = runs[(runs["tags.stage"] == stage) & (runs["tags.set"].isna() | (runs["tags.set"] == "msrvtt"))].iloc[0]
+        (entry,) = client.get_run(row["run_id"]).inputs.dataset_inputs
+        assert (entry.dataset.name, entry.tags[0].value) == expected
+        assert entry.dataset.digest in {path.name for path in (tree.results / "cells/corpus").iterdir()}
+
+
+def test_what_a_job_took_is_a_curve(tree: Tree) -> None:
+    folder = tree.pretrain({"pooling": "full"}, "subtitle", 700, 0)
+    (folder / "system.csv").write_text("second,cpu_percent,memory_mb,gpu_memory_mb\n1.0,150,800,\n2.5,90,900,\n")
+    rows = [{"variant": "a", "seed": 0, "cells": {"pretrain": folder.name}}]
+    plan = {**read_plan(study(tree, "main")), "experiment": "system", "study": "system", "rows": rows}
+    mirror.mirror(plan, uri(tree), study(tree, "main"))
+    client = MlflowClient(uri(tree))
+    (run,) = client.search_runs([client.get_experiment_by_name("system").experiment_id], "tags.stage = 'pretrain'")
+    found = client.get_metric_history(run.info.run_id, "system/memory_mb")
+    assert [(each.value, each.timestamp - run.info.start_time) for each in found] == [(800.0, 1000), (900.0, 2500)]
+    assert "system/gpu_memory_mb" not in run.data.metrics
+
+
+def test_mirroring_again_makes_nothing(tree: Tree) -> None:
+    plan, client = read_plan(study(tree, "main")), MlflowClient(uri(tree))
+    experiment = client.get_experiment_by_name("mini").experiment_id
+    before = {run.info.run_id for run in client.search_runs([experiment], max_results=5000)}
+    found = mirror.mirror(plan, uri(tree), study(tree, "main"))
+    assert (found["made"], found["unfinished"], found["models"]) == (0, 0, 0)
+    assert {run.info.run_id for run in client.search_runs([experiment], max_results=5000)} == before
+
+
+def test_a_remade_cell_replaces_its_run_and_a_dropped_variant_its_tag(tree: Tree) -> None:
+    plan, client = read_plan(study(tree, "main")), MlflowClient(uri(tree))
+    experiment = client.get_experiment_by_name("mini").experiment_id
+
+    def run_of(key: str) -> Any:
+        (found,) = client.search_runs([experiment], f"tags.key = '{key}'")
+        return found
+
+    key = plan["rows"][1]["cells"]["fine_tuned/msrvtt"]
+    old, path = run_of(key), tree.results / "cells" / "evaluate" / key / "receipt.json"
+    kept = path.read_text()
+    path.write_text(json.dumps(json.loads(kept) | {"started": "2026-02-02T03:04:05+00:00"}))
+    assert mirror.mirror(plan, uri(tree), study(tree, "main"))["made"] == 1
+    assert run_of(key).info.run_id != old.info.run_id
+    assert mirror.mirror({**plan, "rows": plan["rows"][:1]}, uri(tree), study(tree, "main"))["made"] == 0
+    assert "study.main" not in run_of(key).data.tags
+    path.write_text(kept)
+    mirror.mirror(plan, uri(tree), study(tree, "main"))
+    assert run_of(key).data.tags["study.main"] == "clip_vip"
+
+
+def test_unfinished_cells_are_counted(tree: Tree) -> None:
+    plan = read_plan(study(tree, "main"))
+    row = {"variant": "later", "seed": 0, "cells": {"clip": tree.clip().name, "pretrain": "0" * 12}}
+    found = mirror.mirror({**plan, "study": "later", "rows": [row]}, uri(tree), study(tree, "main"))
+    assert (found["made"], found["unfinished"]) == (0, 1)
+
+
+def test_a_store_must_be_created_first(tree: Tree, tmp_path: Path) -> None:
+    shutil.copy(tree.results / "mlflow.db", tmp_path / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("DELETE FROM experiment_tags WHERE key = 'artifacts'")
+    plan = {**read_plan(study(tree, "main")), "experiment": "other"}
+    with pytest.raises(ValueError, match="not made by `create`"):
+        mirror.mirror(plan, f"sqlite:///{tmp_path}/mlflow.db", study(tree, "main"))
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"), [("t2v/R@5", "t2v/R_at_5"), ("val/t2v/R@10", "val/t2v/R_at_10"), ("Zeit (µs)", "Zeit __s_")]
+)
+def test_metric_names_are_allowed(name: str, allowed: str) -> None:
+    assert metric_name(name) == allowed
+
+
+def test_a_long_history_is_thinned_but_keeps_validations(tree: Tree) -> None:
+    folder = tree.pretrain({"pooling": "full"}, "subtitle", 500, 0)
+    steps = np.arange(1, 60_001)
+    history = pd.DataFrame({"step": steps, "loss": 1.0, "val/t2v/R@5": np.where(steps % 7001 == 0, 3.0, np.nan)})
+    history.to_csv(folder / "history.csv", index=False)
+    rows = [{"variant": "a", "seed": 0, "cells": {"pretrain": folder.name}}]
+    plan = {**read_plan(study(tree, "main")), "experiment": "long", "study": "long", "rows": rows}
+    mirror.mirror(plan, uri(tree), study(tree, "main"))
+    client = MlflowClient(uri(tree))
+    (run,) = client.search_runs([client.get_experiment_by_name("long").experiment_id], "tags.stage = 'pretrain'")
+    assert len(client.get_metric_history(run.info.run_id, "loss")) < 600
+    assert len(client.get_metric_history(run.info.run_id, "val/t2v/R_at_5")) == 8

@@ -1,0 +1,255 @@
+"""The offline page and the findings of a small results tree."""
+
+import base64
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from results_tree import Tree, data_scale, domain_gap, main, write_tables
+
+from clipvip.results.finished import results_root
+from clipvip.results.report import figures, report_tables
+from clipvip.results.report.findings import findings
+from clipvip.results.report.page import make
+
+
+class Page(HTMLParser):
+    """Collects tags with their attributes and the text; unclosed tags are an error."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "hr"})
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(source)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    tree = Tree(tmp_path_factory.mktemp("report"))
+    folders = [data_scale(tree), domain_gap(tree), main(tree)]
+    for folder in folders:
+        write_tables(folder)
+    figures.save(figures.bars(folders[2]), folders[2])
+    return folders
+
+
+@pytest.fixture(scope="module")
+def page(studies: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Page:
+    out = tmp_path_factory.mktemp("page") / "deep" / "report.html"
+    make(studies, out)
+    return Page(out.read_text())
+
+
+def test_page_is_whole_and_offline(page: Page) -> None:
+    assert len(page.all("h1")) == 1
+    assert [attrs["id"] for attrs in page.all("section")][:3] == ["data_scale", "domain_gap", "main"]
+    links = [attrs["href"] for attrs in page.all("a")]
+    assert all(link and link.startswith("#") for link in links), "every link stays on the page"
+    assert {link[1:] for link in links if link} <= {attrs.get("id") for _, attrs in page.tags}
+    assert page.all("link") == page.all("script") == []
+    for image in page.all("img"):
+        assert (image["src"] or "").startswith("data:image/")
+        assert image["alt"]
+    assert all("scope" in attrs for attrs in page.all("th"))
+
+
+def test_page_warns_and_names_what_is_missing(page: Page) -> None:
+    assert "never comparable with the paper's" in page.text
+    assert page.text.count("Missing: figure.svg") == 2, "only main has its figure"
+
+
+def test_page_holds_the_tables(page: Page, studies: list[Path]) -> None:
+    summary = pd.read_csv(studies[2] / "summary.csv")
+    assert f"{summary['msrvtt/t2v/R@1'][1]:.1f}" in page.text
+    assert "subtitles against msrvtt" in page.text
+    assert "names its scene" in page.text
+    assert "words of didemo" in page.text
+    for folder in studies:
+        assert findings(folder) in page.text
+        for line in json.loads((folder / "plan.json").read_text())["expect"]:
+            assert line in page.text
+
+
+def test_gallery_shows_the_frames_of_the_cache(page: Page) -> None:
+    strips = [image for image in page.all("img") if "Frames of clip" in (image["alt"] or "")]
+    assert [("not the right" in (image["alt"] or "")) for image in strips] == [True, False, True]
+    png = base64.b64decode((strips[1]["src"] or "").partition(",")[2])
+    shown = np.asarray(Image.open(io.BytesIO(png)))
+    assert shown.shape == (96, 4 * 96, 3)
+    first = np.arange(4 * 8 * 8 * 3, 8 * 8 * 8 * 3).reshape(4, 8, 8, 3) % 251  # clip1 as the tree wrote it
+    np.testing.assert_array_equal(shown[::12, ::12], np.concatenate(list(first), axis=1))
+    assert "a <red> circle & more" in page.text, "texts are text, not markup"
+
+
+def test_page_says_how_it_was_made(page: Page, studies: list[Path]) -> None:
+    assert "torch" in page.text
+    assert "2.13.0" in page.text
+    assert "0123456789abcdef" in page.text
+    receipts = (results_root(studies[0]) / "cells" / "pretrain").glob("*/receipt.json")
+    seconds = sum(json.loads(path.read_text())["seconds"] for path in receipts)
+    minutes = f"{seconds // 60:.0f} min {round(seconds % 60)} s"
+    assert re.search(rf"pretrain\s*{round(seconds / 12.5)}\s*{minutes}\s*12.5 s", re.sub(r"\s+", " ", page.text))
+
+
+def test_page_without_main_says_so(studies: list[Path], tmp_path: Path) -> None:
+    make(studies[:1], tmp_path / "report.html")
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "Missing: retrieved clips of clip_vip on msrvtt" in text
+
+
+def test_page_of_a_study_without_tables(tmp_path: Path) -> None:
+    folder = main(Tree(tmp_path))
+    make([folder], tmp_path / "report.html")
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "Missing: verdicts.csv" in text
+    assert "Missing: summary.csv" in text
+
+
+def test_page_lists_what_was_not_run(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    folder, other = main(tree), data_scale(tree)
+    write_tables(folder)
+    plan = json.loads((folder / "plan.json").read_text())
+    row = plan["rows"][0]
+    gone, failed = row["cells"]["fine_tuned/msrvtt"], row["cells"]["fine_tuned/didemo"]
+    for key in (gone, failed):
+        shutil.rmtree(results_root(folder) / "cells" / "evaluate" / key.split("/")[-1])
+    (results_root(folder) / "failed").mkdir()
+    reason = {"reason": "ValueError: no such frame"}
+    (results_root(folder) / f"failed/evaluate-{failed.split('/')[-1]}.json").write_text(json.dumps(reason))
+    make([folder], tmp_path / "report.html")
+    text = re.sub(r"\s+", " ", Page((tmp_path / "report.html").read_text()).text)
+    who = f"main, {row['variant']}, seed {row['seed']}"
+    assert f"evaluate/{gone.split('/')[-1]}: {who} (fine_tuned/msrvtt)" in text
+    assert "evaluate: ValueError: no such frame" in text
+    assert f"the study {other.name}" in text
+    make([folder, other], tmp_path / "both.html")
+    assert f"the study {other.name}" not in Page((tmp_path / "both.html").read_text()).text
+
+
+def test_page_needs_studies(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        make([], tmp_path / "report.html")
+    with pytest.raises(ValueError, match=r"plan\.json: no such file"):
+        make([tmp_path], tmp_path / "report.html")
+
+
+def _with_verdicts(study: Path, verdicts: list[str]) -> str:
+    path = study / "verdicts.csv"
+    kept = path.read_text()
+    table = pd.read_csv(path)
+    try:
+        table.assign(verdict=verdicts).to_csv(path, index=False)
+        return findings(study)
+    finally:
+        path.write_text(kept)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (["yes", "yes", "yes"], "the claim appears: 3 of its 3"),
+        (
+            ["yes", "no", "undetermined"],
+            "the claim appears only in part: 1 of its 3 expected differences appear, 1 are",
+        ),
+        (["undetermined"] * 3, "the claim does not appear: 0 of its 3"),
+        (["no"] * 3, "the claim does not appear: 0 of its 3 expected differences appear, 3 are contradicted"),
+    ],
+)
+def test_findings_follow_the_verdicts(studies: list[Path], verdicts: list[str], said: str) -> None:
+    text = _with_verdicts(studies[0], verdicts)
+    assert said in text
+    assert text.count("contrary is measured") == verdicts.count("no")
+    assert "2 seeds (0, 1); the intervals hold both" in text
+    assert "uncorrected for there being 3" in text
+    assert "not comparable with the paper's" in text
+
+
+def test_findings_give_numbers_with_units(studies: list[Path]) -> None:
+    text = findings(studies[1])
+    row = pd.read_csv(studies[1] / "verdicts.csv").iloc[1]
+    assert (
+        f"a difference of {row['difference']:+.1f} points (95 % interval {row['low']:+.1f} to {row['high']:+.1f})"
+        in text
+    )
+    assert "0.302 against 0.022, a difference of +0.280 (95 % interval" in text, "NMI has no unit and three digits"
+    assert "one seed (0)" in text
+    assert "Intervals of NMI hold the draw of sentences on both sides" in text
+
+
+def test_findings_without_a_value_or_an_expectation(studies: list[Path]) -> None:
+    path = studies[2] / "verdicts.csv"
+    kept = path.read_text()
+    try:
+        pd.read_csv(path).assign(left=np.nan, verdict="undetermined").to_csv(path, index=False)
+        assert "a value is missing" in findings(studies[2])
+        pd.read_csv(path).head(0).to_csv(path, index=False)
+        assert "nothing is concluded" in findings(studies[2])
+        pd.read_csv(io.StringIO(kept)).assign(verdict="maybe").to_csv(path, index=False)
+        with pytest.raises(ValueError, match="'maybe' is none of"):
+            findings(studies[2])
+    finally:
+        path.write_text(kept)
+
+
+def test_findings_name_what_is_not_finished(studies: list[Path]) -> None:
+    path = studies[2] / "table.csv"
+    kept = path.read_text()
+    try:
+        table = pd.read_csv(path)
+        table.loc[0, "status"] = "missing"
+        table.to_csv(path, index=False)
+        assert "not counted: clip (seed 0)" in findings(studies[2])
+    finally:
+        path.write_text(kept)
+
+
+def test_published_figures_stand_beside_ours_only_where_the_plan_asks(studies: list[Path], tmp_path: Path) -> None:
+    folder = studies[2]
+    make([folder], tmp_path / "plain.html")
+    plan = json.loads((folder / "plan.json").read_text())
+    scaled = tmp_path / "study"
+    shutil.copytree(folder, scaled)
+    published = Path(__file__).parents[2] / "experiments" / "published.yaml"
+    plan |= {"published": [str(published), "base_32"], "results": str(results_root(folder))}
+    (scaled / "plan.json").write_text(json.dumps(plan))
+    write_tables(scaled)
+    table = pd.read_csv(scaled / "published.csv")
+    own = table[(table["variant"] == "clip_vip") & (table["metric"] == "msrvtt/t2v/R@1")]
+    assert own["published"].tolist() == [50.1]
+    page = report_tables.published(scaled)
+    row = next(row for row in page["rows"] if row[0] == "CLIP-ViP" and row[1]["text"] == "msrvtt/t2v/R@1")
+    ours = pd.read_csv(scaled / "summary.csv").set_index("variant").loc["clip_vip", "msrvtt/t2v/R@1"]
+    assert [cell["text"] for cell in row[2:]] == [
+        "",
+        "50.1",
+        f"{ours:.1f}",
+        "microsoft/XPretrain, issue 13 (second hand)",
+    ]
+    assert "never ours" not in (tmp_path / "plain.html").read_text()

@@ -1,0 +1,234 @@
+"""Study tables from real cell folders: values, intervals and verdicts against direct computation."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from study_cells import CLUSTERS, NUM, SHIFTS, Places, cell, places, plan_of
+
+from clipvip.results import intervals, repeated_draws, tables
+from clipvip.results.tables import ONE_SEED
+
+
+def _make(plan: dict[str, Any], out: Path) -> dict[str, pd.DataFrame]:
+    out.mkdir(exist_ok=True)
+    tables.make(plan, out)
+    return {path.stem: pd.read_csv(path) for path in sorted(out.glob("*.csv"))}
+
+
+def _recall(seed: int, shift: float, k: int) -> Places:
+    return np.where(places(seed, shift) <= k, 100.0, 0.0)
+
+
+def test_table_holds_values_intervals_and_provenance(tmp_path: Path) -> None:
+    found = _make(plan_of(tmp_path, (0, 1)), tmp_path / "out")
+    table = found["table"]
+    assert list(zip(table["variant"], table["seed"], strict=True)) == [(v, s) for v in SHIFTS for s in (0, 1)]
+    row = table.iloc[3]
+    expected = intervals.cluster_bootstrap(_recall(11, 2.0, 5), CLUSTERS)
+    assert [row["msrvtt/t2v/R@5"], row["msrvtt/t2v/R@5/low"], row["msrvtt/t2v/R@5/high"]] == pytest.approx(expected)
+    assert row["msrvtt/t2v/MdR"] == np.median(places(11, 2.0))
+    assert row["msrvtt/ceiling/t2v/R@1"] == 88
+    for name in (
+        "msrvtt/v2t/R@10/low",
+        "msrvtt/order/high",
+        "msrvtt/zero_shot/order/low",
+        "msrvtt/zero_shot/t2v_dsl/R@1",
+    ):
+        assert np.isfinite(row[name])
+    assert "msrvtt/t2v_dsl/R@1/low" not in table  # transductive: the queries are not independent
+    assert row["cell/pretrain"] == "pre-small-1"
+    assert json.loads(row["fingerprints"])["fine_tuned/msrvtt"] == "print-evaluate"
+    assert set(table["status"]) == {"finished"}
+    assert list(table.columns[:3]) == ["variant", "seed", "msrvtt/t2v/R@1"]
+
+
+def test_summary_is_over_seeds_and_shared_cells_count_once(tmp_path: Path) -> None:
+    summary = _make(plan_of(tmp_path, (0, 1, 2)), tmp_path / "out")["summary"].set_index("variant")
+    columns = ["msrvtt/t2v/R@5", "msrvtt/t2v/R@5/low", "msrvtt/t2v/R@5/high"]
+    expected = intervals.over_seeds([_recall(10 + s, 0.7, 5) for s in range(3)], CLUSTERS)
+    assert summary.loc["large", columns].tolist() == pytest.approx(expected)
+    shared = intervals.cluster_bootstrap(_recall(0, 1.8, 5), CLUSTERS)  # one zero-shot cell for the three seeds
+    columns = [name.replace("t2v", "zero_shot/t2v") for name in columns]
+    assert summary.loc["none", columns].tolist() == pytest.approx(shared)
+    medians = intervals.over_seeds([places(10 + s, 2.0) for s in range(3)], CLUSTERS, statistic="median")
+    assert summary.loc["small", "msrvtt/t2v/MdR"] == pytest.approx(medians.estimate)
+    assert summary.loc["small", "msrvtt/t2v/MdR/high"] == pytest.approx(medians.high)
+    assert (summary["msrvtt/ceiling/v2t/R@1"] == 77).all()
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_tests_against_the_baseline(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    found = _make(plan_of(tmp_path, seeds), tmp_path / "out")["tests"]
+    assert list(found.columns) == tables.TESTS
+    assert list(found["metric"][:4]) == [
+        f"msrvtt/{when}t2v/{score}" for when in ("", "zero_shot/") for score in ("MRR", "R@1")
+    ]
+    assert list(found["variant"]) == ["small"] * 4 + ["large"] * 4
+    row = found[(found["variant"] == "small") & (found["metric"] == "msrvtt/t2v/MRR")].iloc[0]
+    left, right = ([1 / places(10 + s, shift) for s in seeds] for shift in (2.0, 0.8))
+    interval = intervals.over_seeds(left, CLUSTERS, baseline=right)
+    assert row[["difference", "low", "high"]].tolist() == pytest.approx(interval)
+    a, b = np.mean(left, axis=0), np.mean(right, axis=0)
+    if len(seeds) == 1:
+        assert row["p"] == pytest.approx(intervals.paired_permutation(a, b, CLUSTERS))
+        assert (row["test"], row["note"]) == ("sign flips", ONE_SEED)
+    else:
+        assert row["p"] == pytest.approx(
+            intervals.p_over_seeds(intervals.spread_over_seeds(left, CLUSTERS, baseline=right))
+        )
+        assert (row["test"], row["num_seeds"]) == ("t over seeds", 3)
+    assert row["effect_size"] == pytest.approx(intervals.effect_size(a, b, CLUSTERS))
+    assert (row["num_queries"], row["num_clusters"]) == (NUM, NUM // 2)
+    differences = intervals.cluster_differences(a, b, CLUSTERS)
+    assert row["queries_needed"] == 2 * intervals.queries_needed(interval.estimate, differences.std(ddof=1))
+    assert found["p_holm"].tolist() == pytest.approx(intervals.holm(found["p"].to_numpy()).tolist())
+
+
+def test_verdicts(tmp_path: Path) -> None:
+    expect = ["small < none on msrvtt/t2v/R@5", "small > none on msrvtt/t2v/R@5", "large > none on msrvtt/t2v/R@5"]
+    expect += [
+        "small > none on msrvtt/t2v/MnR",
+        "small > large on msrvtt/zero_shot/t2v/MdR",
+        "none < large on msrvtt/order",
+    ]
+    rows = _make(plan_of(tmp_path, (0, 1, 2), expect=expect), tmp_path / "out")["verdicts"]
+    assert list(rows.columns) == tables.VERDICTS
+    assert rows["verdict"].tolist() == ["yes", "no", "undetermined", "yes", "yes", "undetermined"]
+    assert rows["seeds"].tolist() == [3] * 6
+    assert rows["note"].isna().all()
+    left, right = ([places(s, shift + 1) for s in range(3)] for shift in (2.0, 0.7))
+    median = intervals.over_seeds(left, CLUSTERS, baseline=right, statistic="median")
+    assert rows.loc[4, ["difference", "low", "high"]].tolist() == pytest.approx(median)
+    assert rows.loc[4, "left"] == pytest.approx(np.mean([np.median(each) for each in left]))
+    assert (rows["left"] - rows["right"]).tolist() == pytest.approx(rows["difference"].tolist())
+
+
+def test_one_seed_is_said(tmp_path: Path) -> None:
+    expect = ["small < none on msrvtt/t2v/R@5"]
+    row = _make(plan_of(tmp_path, (0,), expect=expect), tmp_path / "out")["verdicts"].iloc[0]
+    assert (row["seeds"], row["note"], row["verdict"]) == (1, ONE_SEED, "yes")
+
+
+def test_what_is_not_finished_is_missing(tmp_path: Path) -> None:
+    expect = ["small < none on msrvtt/t2v/R@5", "small < large on msrvtt/t2v/R@5", "subtitles > captions on nmi/msrvtt"]
+    plan = plan_of(tmp_path, (0, 1), expect=expect, gap="gap")
+    for key in ("fine-small-0", "fine-small-1", "fine-large-1"):
+        (tmp_path / "cells" / "evaluate" / key / "receipt.json").unlink()
+    failed = tmp_path / "cells" / "finetune" / "tune-none-1" / "receipt.json"
+    failed.write_text(failed.read_text().replace("finished", "failed"))
+    plan["expect"].append("large < none on msrvtt/t2v/R@5")
+    found = _make(plan, tmp_path / "out")
+    table = found["table"].set_index(["variant", "seed"])
+    assert table["status"].tolist() == ["finished", "missing", "missing", "missing", "finished", "missing"]
+    assert table.loc[("none", 1), "missing"] == "finetune/msrvtt"
+    assert np.isnan(table.loc[("small", 0), "msrvtt/t2v/R@5"])
+    assert np.isfinite(table.loc[("small", 0), "msrvtt/zero_shot/t2v/R@5"])
+    verdicts = found["verdicts"]
+    assert verdicts["verdict"].tolist()[:3] == ["undetermined"] * 3
+    assert verdicts["note"].str.startswith("missing")[:3].all()
+    assert verdicts["seeds"].tolist() == [0, 0, 0, 1]
+    assert verdicts["note"].iloc[3] == f"{ONE_SEED}; missing: seed 1"
+    tests = found["tests"].set_index(["variant", "metric"])
+    assert tests.loc[("small", "msrvtt/t2v/MRR"), "note"] == "missing"
+    assert np.isnan(tests.loc[("small", "msrvtt/t2v/MRR"), "p_holm"])
+    assert len(found["gap"]) == 0
+
+
+def test_curves_keep_the_validated_steps(tmp_path: Path) -> None:
+    curves = _make(plan_of(tmp_path, (0, 1)), tmp_path / "out")["curves"]
+    assert list(curves.columns) == ["variant", "seed", "step", *tables.VAL]
+    assert curves["step"].tolist() == [2, 4] * 4
+    assert curves.loc[curves["variant"] == "large", "val/t2v/R@5"].tolist() == [5, 10, 5, 11]
+
+
+def test_gap_and_its_verdicts(tmp_path: Path) -> None:
+    nmi = {"subtitles": [0.30, 0.34, 0.32], "captions": [0.02, 0.05, 0.03], "coco": [0.31, 0.33, 0.34]}
+    expect = [f"subtitles > {name} on nmi/msrvtt" for name in ("captions", "coco")]
+    plan = plan_of(tmp_path, (0,), expect=expect, gap="gap")
+    rows = [
+        (s, "msrvtt", i, each, each + 0.01 * i, each - 0.02, 50, 0.1, 0.5)
+        for s, values in nmi.items()
+        for i, each in enumerate(values)
+    ]
+    columns = ["source", "downstream", "repeat", "nmi", "nmi_source", "nmi_downstream"]
+    columns += ["sentences", "share_source", "share_downstream"]
+    folder = cell(tmp_path, "gap", "gap")
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "nmi.csv", index=False)
+    overlaps = pd.DataFrame({"source": list(nmi), "downstream": "msrvtt", "covered": [0.2, 0.5, 0.9], "jaccard": 0.1})
+    overlaps.to_csv(folder / "overlap.csv", index=False)
+    language = [(source, "source", 50, 7.0) for source in nmi] + [("msrvtt", "downstream", 50, 9.0)]
+    kinds = ["source", "kind", "sentences", "mean_words"]
+    pd.DataFrame(language, columns=kinds).to_csv(folder / "statistics.csv", index=False)
+    found = _make(plan, tmp_path / "out")
+    first = found["gap"].iloc[0]
+    assert (first["source"], first["downstream"], first["repeats"], first["sentences"]) == (
+        "subtitles",
+        "msrvtt",
+        3,
+        50,
+    )
+    values, steps = np.array(nmi["subtitles"]), 0.01 * np.arange(3)
+    expected = repeated_draws.interval(values, [(values + steps, 0.1), (values - 0.02, 0.5)])
+    assert first[["nmi", "low", "high"]].tolist() == pytest.approx(expected)
+    verdicts = found["verdicts"]
+    assert verdicts["verdict"].tolist() == ["yes", "undetermined"]
+    covers = found["language"].set_index("source")["covers/msrvtt"]
+    assert covers.dropna().to_dict() == {"subtitles": 0.2, "captions": 0.5, "coco": 0.9}
+    difference = values - np.array(nmi["captions"])
+    anew = [(difference, 0.5), (difference + steps, 0.1), (difference - steps, 0.1)]  # the set's draws cancel out
+    paired = repeated_draws.interval(difference, anew)
+    assert verdicts.loc[0, ["difference", "low", "high"]].tolist() == pytest.approx(paired)
+
+
+def test_a_bad_line_stops_before_anything_is_written(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, (0,), expect=["smal < none on msrvtt/t2v/R@5"])
+    with pytest.raises(ValueError, match=r"study data_scale: expect 'smal < none.*did you mean 'small'\?"):
+        _make(plan, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, (0,), expect=["small < none on msrvtt/t2v/R@5"])
+    _make(plan, tmp_path / "one")
+    _make(plan, tmp_path / "two")
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_other_queries_are_refused(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, (0,))
+    path = tmp_path / "cells" / "evaluate" / "fine-small-0" / "ranks.parquet"
+    rows = pd.read_parquet(path)
+    rows.assign(query=rows["query"] + "x").to_parquet(path)
+    with pytest.raises(ValueError, match=r"cells fine-small-0 and fine-none-0 \(evaluate\) answered different"):
+        _make(plan, tmp_path / "out")
+
+
+def test_tables_never_import_torch() -> None:
+    heavy = {"torch", "transformers", "matplotlib", "scipy.stats"}
+    code = f"import sys, clipvip.results.tables; assert not {heavy} & set(sys.modules), sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_failed_is_shown_with_its_reason_and_not_with_its_old_numbers(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, (0,))
+    for folder in ("failed", "specs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "failed" / "finetune-tune-small-0.json").write_text(json.dumps({"reason": "no such clip", "trace": ""}))
+    (tmp_path / "failed" / "corpus-abc.json").write_text(json.dumps({"reason": "disk full", "trace": ""}))
+    receipt = tmp_path / "cells" / "evaluate" / "fine-large-0" / "receipt.json"
+    receipt.unlink()
+    specs = {"evaluate-fine-large-0": "finetune/tuned", "finetune-tuned": "corpus/abc"}
+    for name, other in specs.items():
+        (tmp_path / "specs" / f"{name}.json").write_text(json.dumps({"inputs": {"model": other}}))
+    table = _make(plan, tmp_path / "out")["table"].set_index("variant")
+    assert table["status"].to_dict() == {"none": "finished", "small": "failed", "large": "failed"}
+    assert table.loc["small", "reason"] == "finetune: no such clip"
+    assert table.loc["large", "reason"] == "corpus: disk full"
+    assert np.isnan(table.loc["large", "msrvtt/t2v/R@5"])

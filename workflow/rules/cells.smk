@@ -1,0 +1,25 @@
+# Raw corpora -> manifests -> frames -> captions -> post-pretraining -> fine-tuning -> evaluation (paper sections 3 and 4).
+# A rule a stage, and one for each pack of stages that share a process (run.pack); they differ in nothing else.
+for rule_name, job_rule in JOB_RULES.items():
+
+    rule:
+        name:
+            rule_name
+        input:
+            needs,
+        output:
+            touch(f"{ROOT}/jobs/{rule_name}/{{job}}"),
+        log:
+            f"{ROOT}/logs/{rule_name}/{{job}}.log",
+        priority: job_rule.priority
+        conda:
+            "../../environment.yml"
+        threads: ASKS[rule_name].threads
+        resources:
+            mem_mb=ASKS[rule_name].memory_mb,
+            runtime=ASKS[rule_name].minutes,
+            gpu=ASKS[rule_name].gpus,
+        params:
+            command=command,
+        shell:
+            "clipvip {params.command:q} 2>&1 | tee {log:q}"
