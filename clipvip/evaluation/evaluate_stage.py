@@ -18,7 +18,7 @@ from torch import Tensor
 
 from clipvip.config.stages import EvaluateCell
 from clipvip.data.clips import Clips, open_clips
-from clipvip.evaluation import proxy_attention
+from clipvip.evaluation import attention_examples
 from clipvip.evaluation.embedding import embed_texts, load_model, load_tokenizer
 from clipvip.evaluation.ranks import (
     Ranks,
@@ -102,8 +102,8 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (out / "retrieved.json").write_text(json.dumps(_retrieved(videos, texts, split, ranks["t2v"]), indent=1) + "\n")
     if model.video.settings.pooling == "proxies":
-        shown = [split.clip_ids[i] for i in spread(len(split.clip_ids), proxy_attention.SHOWN)]
-        proxy_attention.write(model.video, clips, shown, settings.num_frames, out)
+        shown = [split.clip_ids[i] for i in spread(len(split.clip_ids), attention_examples.SHOWN)]
+        attention_examples.write(model.video, clips, shown, settings.num_frames, out)
     return {"clips": len(split.clip_ids), "texts": len(split.texts), "metrics": metrics, **clips.account()}
 
 

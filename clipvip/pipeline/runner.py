@@ -40,7 +40,7 @@ def run_spec(spec: Path, **how: Any) -> Path:
     `how`: fields of `Run` beside `work`.
     """
     read, root, name, lineage = read_spec(spec)
-    target, run = folder(root, name), Run(work=work_folder(root, name, lineage), **how)
+    target, run = folder(root, name), build(Run, {"work": work_folder(root, name, lineage), **how}, "run")
     with locked(root / "locks" / name.replace("/", "-")) if run.rank == 0 else contextlib.nullcontext():
         if run.rank == 0:
             for left in target.parent.glob(f".{target.name}-*"):  # of a killed run; the lock is ours
@@ -127,4 +127,4 @@ def run_shard(spec: Path, shard: int, num_shards: int, **how: Any) -> None:
         inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
         captions = importlib.import_module(STAGES["captions"].module)
         part = work / f"shard-{shard}-of-{num_shards}.parquet"
-        captions.caption_shard(settings, inputs, part, shard, num_shards, Run(work=work, **how))
+        captions.caption_shard(settings, inputs, part, shard, num_shards, build(Run, {"work": work, **how}, "run"))

@@ -9,7 +9,7 @@ from transformers import CLIPModel
 
 from clipvip.config.stages import FramesSettings, ModelSettings
 from clipvip.data.clips import open_clips
-from clipvip.evaluation import proxy_attention
+from clipvip.evaluation import attention_examples
 from clipvip.model.attention import proxy_attention
 from clipvip.model.attention_maps import attention_weights, proxies_over_patches
 from clipvip.model.clip_vip import ClipVip
@@ -74,8 +74,8 @@ def test_the_file_holds_frames_and_weights(
     from clipvip.data import manifest
 
     ids = list(manifest.clip_ids(corpus_inputs["corpus"], split="test"))[:2]
-    proxy_attention.write(own.video, opened, ids, 3, tmp_path)
-    with np.load(tmp_path / proxy_attention.NAME, allow_pickle=False) as found:
+    attention_examples.write(own.video, opened, ids, 3, tmp_path)
+    with np.load(tmp_path / attention_examples.NAME, allow_pickle=False) as found:
         assert found["clip_ids"].tolist() == ids
         np.testing.assert_array_equal(found["frames"][1], opened.sample(ids[1], 3, None))
         assert found["proxies"].shape[:3] == (2, 2, 3)

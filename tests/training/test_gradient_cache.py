@@ -163,5 +163,5 @@ def test_a_micro_batch_of_nothing_is_refused(
     corpus_inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path
 ) -> None:
     model, batches = parts(corpus_inputs, tiny_clip_folder)
-    with pytest.raises(ValueError, match="micro_batch is 0"):
+    with pytest.raises(ValueError, match="micro_batch"):
         fit(model, batches, OBJECTIVES["d"], OptimSettings(steps=1), Run(work=tmp_path, micro_batch=0), name="test")
