@@ -17,7 +17,9 @@ NAMED = 50  # names of a kind in the receipt
 class Account:
     """Filled while a corpus is read."""
 
-    found: int = 0  # clips whose file can be read, with a text or not; one told of far apart counts again
+    found: int = (
+        0  # clips whose file can be read, with a text or not; a clip whose rows are not adjacent is counted twice
+    )
     missing: list[str] = field(default_factory=list)
     unreadable: list[dict[str, str]] = field(default_factory=list)  # clip_id, reason
     leaked: list[dict[str, str]] = field(default_factory=list)  # clip_id, the test clip that it is

@@ -1,4 +1,4 @@
-"""A column of texts that is too long to hold: it is counted, and the wanted rows of it are read."""
+"""A text column streamed from disk: its length, and random access to rows, without loading it."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property

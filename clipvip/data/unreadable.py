@@ -24,7 +24,7 @@ class Quarantine:
         self._size = -1
 
     def note(self, clip_id: str, reason: str) -> None:
-        """Take a clip in; once a process."""
+        """Record an unreadable clip (once per process)."""
         if clip_id in self._noted:
             return
         self._noted.add(clip_id)

@@ -5,6 +5,7 @@ tensor keeps its type and its bits; the position ids of the official file, which
 """
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,25 @@ def _plain(name: str) -> str:
     return name
 
 
+def _why(error: Exception) -> str:
+    """The reason in one line; torch's own text advises to switch the protection off."""
+    foreign = re.search(r"Unsupported (?:global|class|operand)[^\n.]*?: (?:GLOBAL )?([\w.]+)", str(error))
+    if foreign:
+        return f"contains objects other than tensors ({foreign[1]})"
+    return (
+        "not a checkpoint that torch.load reads"
+        if "weights_only" in str(error)
+        else (str(error) or "an empty file").splitlines()[0]
+    )
+
+
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: refused, it does not hold tensors alone: {error}") from None
+        raise ValueError(f"{path}: refused: {_why(error)}") from None
     if not isinstance(state, dict):
         raise ValueError(f"{path}: refused, it holds a {type(state).__name__}, not a mapping from names to tensors")
     if strange := [str(name) for name, value in state.items() if not (isinstance(name, str) and _is_tensor(value))]:

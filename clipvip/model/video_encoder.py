@@ -113,7 +113,9 @@ class VideoEncoder(nn.Module):
             pixels = normalise(pixels, kernel.weight.dtype)
         frames, height, width = pixels.shape[1], pixels.shape[-2], pixels.shape[-1]
         if (height, width) != (embeddings.image_size, embeddings.image_size):
-            raise ValueError(f"frames are {height} x {width} pixels; this model takes {embeddings.image_size} squared")
+            raise ValueError(
+                f"frames are {height} x {width} pixels; expected {embeddings.image_size} x {embeddings.image_size}"
+            )
         patches = kernel(rearrange(pixels, "b n c h w -> (b n) c h w").to(kernel.weight.dtype))
         patches = rearrange(patches, "(b n) d h w -> b n (h w) d", n=frames)
         places = embeddings.position_embedding.weight[1:]

@@ -139,7 +139,7 @@ def _few(names: list[str]) -> str:
 
 
 def listing(checked: Checked) -> str:
-    """Tables of splits and of what is amiss, then notes and problems."""
+    """Tables of splits and of data problems, then notes and errors."""
     counts: list[tuple[str, ...]] = [
         ("corpus", "split", "videos", "expected", "texts", "expected", "texts of several videos")
     ]

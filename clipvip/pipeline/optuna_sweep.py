@@ -182,7 +182,7 @@ def finish(sweep: Sweep, out: Path) -> dict[str, Any]:
     """Write best.yaml, trials.csv, note.md and the figures; the best values. ValueError where no trial finished."""
     study, rows = open_study(sweep, 0), trials(sweep)
     if not (rows["state"] == "complete").any():
-        raise ValueError(f"{out}: no trial of the sweep {sweep.name} finished; their reasons are in results/failed")
+        raise ValueError(f"{out}: sweep {sweep.name}: every trial failed; see results/failed for the reasons")
     out.mkdir(parents=True, exist_ok=True)
     rows.to_csv(out / "trials.csv", index=False)
     write_whole(out / "curves.json", json.dumps(curves(sweep)))

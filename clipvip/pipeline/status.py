@@ -33,16 +33,18 @@ def missing_folders(jobs: Jobs) -> list[str]:
             and not Path(own.root).expanduser().is_dir()
         ):
             name = next(key for key, value in jobs.grid.experiment.corpora.items() if value == cell.settings)
-            found[f"corpora.{name}.root"] = f"{Path(own.root).absolute()} ({WHERE[own.format]})"
+            found[f"corpora.{name}.root"] = f"no folder {Path(own.root).absolute()} ({WHERE[own.format]})"
         source = getattr(cell.settings, "source", None)
         if source is not None and source.startswith((".", "/")) and not Path(source).is_dir():
-            found[f"{cell.stage}.source"] = f"{Path(source).absolute()} (a transformers folder, or give a hub id)"
+            found[f"{cell.stage}.source"] = (
+                f"no folder {Path(source).absolute()} (a transformers folder, or give a hub id)"
+            )
         imported = getattr(own, "imported", None)
         if imported is not None and not Path(imported).expanduser().exists():
             found["captioner.imported"] = (
-                f"with {Path(imported).absolute()} (a jsonl of clip_id and caption, or an LMDB)"
+                f"{Path(imported).absolute()} not found (a jsonl of clip_id and caption, or an LMDB)"
             )
-    return [f"{key}: no folder {value}" for key, value in found.items()]
+    return [f"{key}: {value}" for key, value in found.items()]
 
 
 def summary(jobs: Jobs) -> str:
@@ -65,7 +67,7 @@ def times(jobs: Jobs) -> str:
         if made is not None:
             found.setdefault(cell.stage, []).append(made["seconds"])
     lines = [f"{stage:<12}{len(each):>5} cells{sum(each):>9.0f} s" for stage, each in found.items()]
-    return "\n".join(["what each stage took, start-up of processes apart:", *lines])
+    return "\n".join(["time per stage (excluding process start-up):", *lines])
 
 
 def listing(jobs: Jobs, study: str | None = None) -> str:

@@ -36,5 +36,5 @@ def load(folder: Path) -> dict[str, Any] | None:
         if recorded.exists() and recorded.read_text() == hashlib.sha256(path.read_bytes()).hexdigest():
             state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
             return state
-        print(f"{path}: torn, the checkpoint before it is used")
+        print(f"{path}: checksum mismatch, falling back to the previous checkpoint")
     return None

@@ -45,7 +45,7 @@ class Progress:
 
 @dataclass
 class State:
-    """With the progress and the random states, all that a run is."""
+    """Everything a checkpoint needs besides progress and RNG state."""
 
     model: ClipVip
     optimiser: torch.optim.Optimizer

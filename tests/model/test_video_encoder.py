@@ -112,7 +112,7 @@ def test_decoded_frames_are_normalised_as_clips_processor_does(tiny_clip_folder:
 
 
 def test_frames_of_another_size_are_refused(tiny_clip_folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"32 x 24 pixels; this model takes 24"):
+    with pytest.raises(ValueError, match=r"32 x 24 pixels; expected 24 x 24"):
         encoder(tiny_clip_folder)(torch.randn(1, FRAMES, 3, 32, 24, dtype=torch.float64))
 
 

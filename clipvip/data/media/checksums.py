@@ -54,7 +54,7 @@ def read(folder: Path) -> dict[str, Sum]:
         found = {}
         for row in rows:
             if len(row) != len(COLUMNS) or not row[1].isdigit():
-                raise ValueError(f"{path}: line {rows.line_num}: not a path, a size and a sum")
+                raise ValueError(f"{path}: line {rows.line_num}: expected path,bytes,sha256")
             found[row[0]] = Sum(int(row[1]), row[2])
     return found
 

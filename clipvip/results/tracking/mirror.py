@@ -64,7 +64,7 @@ def mirror(plan: dict[str, Any], uri: str, study_folder: Path) -> dict[str, int]
 
 
 class LiveRun:
-    """A run of a cell that is being made, for whoever wants to look on; `mirror` makes the lasting one."""
+    """Live view of a running cell; `mirror` replaces it when the cell is finished."""
 
     def __init__(self, spec: Path, uri: str, experiment: str) -> None:
         for name, value in QUICKLY.items():
