@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-# One thread and a fixed preset make the encoder deterministic; a key frame every 8 keeps seeking cheap.
-ENCODER = {"preset": "veryfast", "tune": "fastdecode", "crf": "19", "threads": "1", "g": "8", "bf": "0"}
+from clipvip.data.media.x264 import REPEATABLE
+
+# A key frame every 8 keeps seeking cheap.
+ENCODER = {"preset": "veryfast", "tune": "fastdecode", "crf": "19", "g": "8", "bf": "0"} | REPEATABLE
 
 
 def write_video(path: Path, frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> None:
