@@ -3,9 +3,8 @@
 import platform
 
 # x264 (core 165, the one in PyAV 18.1) has AVX-512 code for its macroblock tree whose result depends on memory that was
-# never written: frames of most widths then come out in several versions. Its older code gives one, the same as the
-# AVX-512 code where that holds (64 pixels), in about the same time. SSE4.2 and not AVX2, because x264 trusts the word
-# and would crash on a processor without it, and NumPy's own packages ask for no more than SSE4.2. One thread, because
-# several divide a frame by how many cores there are.
+# never written: frames of most widths then come out in several versions. Its older code gives one, in about the same
+# time. SSE4.2 and not AVX2, because x264 trusts the word and would crash on a processor without it, and NumPy's own
+# packages ask for no more. One thread, because several divide a frame by how many cores there are.
 _INTEL = platform.machine().lower() in ("x86_64", "amd64")
 REPEATABLE: dict[str, str] = {"threads": "1"} | ({"x264-params": "asm=SSE4.2"} if _INTEL else {})
