@@ -15,7 +15,7 @@ ENCODER = {"preset": "veryfast", "tune": "fastdecode", "crf": "19", "g": "8", "b
 
 
 def write_video(path: Path, frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> None:
-    """H.264 in the container that the ending of `path` names; sides must be even."""
+    """H.264 in the container that the ending of `path` names; sides must be even. The same bytes again at any size."""
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         raise ValueError(f"{path.name}: H.264 needs even sides, not {width} x {height}; give an even `pixels`")
