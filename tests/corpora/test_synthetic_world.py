@@ -30,15 +30,7 @@ def hashes(folder: Path, endings: tuple[str, ...] = ()) -> dict[str, str]:
 @pytest.mark.parametrize("part", SIZES)
 def test_same_seed_same_bytes_other_seed_other_media(world: Path, tmp_path: Path, part: str):
     build(part, tmp_path / "again")
-    first, again = hashes(world / part), hashes(tmp_path / "again")
-    if first != again:
-        # On a busy machine a file or two in some thousands of writes have differed, and the cause is not found: a third
-        # build tells such a slip, where two of three agree on every file, from writing that is not repeatable.
-        build(part, tmp_path / "third")
-        third = hashes(tmp_path / "third")
-        assert first.keys() == again.keys() == third.keys()
-        assert sum(first[name] != again[name] for name in first) <= 2
-        assert all(third[name] in (first[name], again[name]) for name in first)
+    assert hashes(tmp_path / "again") == hashes(world / part)
     build(part, tmp_path / "other", seed=1)
     assert not set(hashes(tmp_path / "other", MEDIA).values()) & set(hashes(world / part, MEDIA).values())
 

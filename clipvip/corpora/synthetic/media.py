@@ -8,12 +8,14 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-# One thread and a fixed preset make the encoder deterministic; a key frame every 8 keeps seeking cheap.
-ENCODER = {"preset": "veryfast", "tune": "fastdecode", "crf": "19", "threads": "1", "g": "8", "bf": "0"}
+from clipvip.data.media.x264 import REPEATABLE
+
+# A key frame every 8 keeps seeking cheap.
+ENCODER = {"preset": "veryfast", "tune": "fastdecode", "crf": "19", "g": "8", "bf": "0"} | REPEATABLE
 
 
 def write_video(path: Path, frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> None:
-    """H.264 in the container that the ending of `path` names; sides must be even."""
+    """H.264 in the container that the ending of `path` names; sides must be even. The same bytes again at any size."""
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         raise ValueError(f"{path.name}: H.264 needs even sides, not {width} x {height}; give an even `pixels`")

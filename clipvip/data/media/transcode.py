@@ -10,6 +10,7 @@ import av
 
 from clipvip.data.media.file_header import VideoError
 from clipvip.data.media.video import rate_of, read_chunks
+from clipvip.data.media.x264 import REPEATABLE
 
 KEY_EVERY = 6  # frames: two seconds at 3 a second
 
@@ -28,7 +29,7 @@ class Recipe:
 
 
 def transcode(source: Path, target: Path, recipe: Recipe) -> int:
-    """Write `target` (an MP4, whatever its ending says); how many frames it has.
+    """Write `target` (an MP4, whatever its ending says); how many frames it has. Again, it is the same bytes.
 
     Frame i stands at i / rate as in the source, so that spans in seconds hold. Raises VideoError where the source
     cannot be read to its end; what was begun is then removed.
@@ -49,7 +50,7 @@ def _write(source: Path, target: Path, recipe: Recipe) -> int:
     first = next(chunks)
     height, width = small(first.shape[1], first.shape[2], recipe.side)
     count = 0
-    options = {"preset": "veryfast", "crf": str(recipe.quality), "g": str(KEY_EVERY), "bf": "0", "threads": "1"}
+    options = {"preset": "veryfast", "crf": str(recipe.quality), "g": str(KEY_EVERY), "bf": "0"} | REPEATABLE
     with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
