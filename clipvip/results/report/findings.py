@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from clipvip.config.registry import stage_of
+from clipvip.results import study_files
 from clipvip.results.finished import generated, read_plan
 
 VERDICTS = {"yes": "appears", "no": "does not appear, the contrary is measured", "undetermined": "is undetermined"}
@@ -23,7 +24,7 @@ def findings(folder: Path) -> str:
 
 
 def _verdicts(folder: Path) -> pd.DataFrame:
-    path = folder / "verdicts.csv"
+    path = folder / study_files.VERDICTS
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the study's tables first (target ablate_{folder.name})")
     verdicts = pd.read_csv(path)
@@ -72,7 +73,7 @@ def _unit(metric: str) -> tuple[str, int]:
 
 def _trends(folder: Path) -> list[str]:
     """A sentence a slope whose interval leaves 0 out; one for those that do not."""
-    path = folder / "trends.csv"
+    path = folder / study_files.TRENDS
     rows = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     said, unclear = [], []
     for _, row in rows.iterrows():
@@ -88,7 +89,7 @@ def _trends(folder: Path) -> list[str]:
 
 
 def _missing(folder: Path) -> str:
-    path = folder / "table.csv"
+    path = folder / study_files.TABLE
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     if "status" not in table.columns:
         return ""
@@ -105,7 +106,7 @@ def _unfinished(row: Any) -> str:
 
 def _mixed(folder: Path) -> str:
     """Whether rows of the table were made by different code."""
-    path = folder / "table.csv"
+    path = folder / study_files.TABLE
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     if "fingerprints" not in table.columns:
         return ""

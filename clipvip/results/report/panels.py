@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clipvip.results import study_files
 from clipvip.results.study_folder import read
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")
@@ -91,7 +92,7 @@ def curve(axis: Axes, rows: pd.DataFrame, metric: str, name: str, index: int) ->
 
 def dot_panels(part: Any, folder: Path, plan: dict[str, Any], metrics: Sequence[str]) -> None:
     """Panels side by side in a part of a figure, variants from top to bottom; a metric without a column has none."""
-    summary, table = read(folder, "summary.csv"), read(folder, "table.csv")
+    summary, table = read(folder, study_files.SUMMARY), read(folder, study_files.TABLE)
     metrics = [metric for metric in metrics if metric in summary.columns and metric in table.columns]
     axes = part.subplots(1, max(len(metrics), 1), sharey=True, squeeze=False)[0]
     places = np.arange(len(summary))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from clipvip.results import study_files
 from clipvip.results.study_folder import main_metrics
 
 Table = dict[str, Any]
@@ -20,14 +21,14 @@ def verdicts(folder: Path) -> Table:
             {"text": _number(row["difference"], "+"), "interval": _interval(row["low"], row["high"])},
             {"text": "" if pd.isna(row["note"]) else row["note"]},
         ]
-        for _, row in pd.read_csv(folder / "verdicts.csv").iterrows()
+        for _, row in pd.read_csv(folder / study_files.VERDICTS).iterrows()
     ]
     heads = ["expected", "verdict", "left", "right", "difference (95 % interval)", "note"]
     return {"caption": "What the paper leads one to expect, tested", "heads": heads, "rows": rows}
 
 
 def summary(folder: Path) -> Table:
-    summary, metrics = pd.read_csv(folder / "summary.csv"), main_metrics(folder)
+    summary, metrics = pd.read_csv(folder / study_files.SUMMARY), main_metrics(folder)
     rows = [
         [
             row["variant"],
@@ -48,14 +49,14 @@ def gap(folder: Path) -> Table:
             f"{row['source']} against {row['downstream']}",
             {"text": _number(row["nmi"]), "interval": _interval(row["low"], row["high"])},
         ]
-        for _, row in pd.read_csv(folder / "gap.csv").iterrows()
+        for _, row in pd.read_csv(folder / study_files.GAP).iterrows()
     ]
     return {"caption": "Language domain gap: NMI, 0 (alike) to 1 (apart)", "heads": ["texts", "NMI"], "rows": rows}
 
 
 def language(folder: Path) -> Table:
     """Statistics of each source and set, and which share of each set's words the source has."""
-    given = pd.read_csv(folder / "language.csv")
+    given = pd.read_csv(folder / study_files.LANGUAGE)
     covered = [name for name in given.columns if name.startswith("covers/")]
     columns = {"mean_words": "words", "sd_words": "sd", "vocabulary": "distinct words", "type_token": "distinct a word"}
     columns |= {"naming": "names its scene"} if "naming" in given else {}
@@ -75,15 +76,15 @@ def trends(folder: Path) -> Table:
             {"text": row["variants"]},
             {"text": _number(row["per_doubling"], "+"), "interval": _interval(row["low"], row["high"])},
         ]
-        for _, row in pd.read_csv(folder / "trends.csv").iterrows()
+        for _, row in pd.read_csv(folder / study_files.TRENDS).iterrows()
     ]
     caption = "Slope of a straight line, points for each doubling"
     return {"caption": caption, "heads": ["line", "variants", "per doubling"], "rows": rows}
 
 
 def published(folder: Path) -> Table:
-    given = pd.read_csv(folder / "published.csv")
-    ours = pd.read_csv(folder / "summary.csv").set_index("variant")
+    given = pd.read_csv(folder / study_files.PUBLISHED)
+    ours = pd.read_csv(folder / study_files.SUMMARY).set_index("variant")
     rows = []
     for _, row in given.iterrows():
         known = row["variant"] in ours.index and row["metric"] in ours
@@ -110,10 +111,10 @@ def _interval(low: Any, high: Any) -> str:
 
 # table of a study folder -> how it is shown, and the key of the plan that says a study has it ("": each has)
 TABLES = {
-    "verdicts.csv": (verdicts, ""),
-    "summary.csv": (summary, ""),
-    "gap.csv": (gap, "gap"),
-    "language.csv": (language, "gap"),
-    "trends.csv": (trends, "trend"),
-    "published.csv": (published, "published"),
+    study_files.VERDICTS: (verdicts, ""),
+    study_files.SUMMARY: (summary, ""),
+    study_files.GAP: (gap, "gap"),
+    study_files.LANGUAGE: (language, "gap"),
+    study_files.TRENDS: (trends, "trend"),
+    study_files.PUBLISHED: (published, "published"),
 }

@@ -5,13 +5,14 @@ from typing import Any
 
 import pandas as pd
 
+from clipvip.results import study_files
 from clipvip.results.finished import read_plan
 from clipvip.results.study_folder import read
 
 
 def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order")) -> str:
     """Question, results (mean, 95 % interval) and verdicts of a study folder."""
-    plan, summary, verdicts = read_plan(folder), read(folder, "summary.csv"), read(folder, "verdicts.csv")
+    plan, summary, verdicts = read_plan(folder), read(folder, study_files.SUMMARY), read(folder, study_files.VERDICTS)
     blocks = [f"**{plan['title']}** ({folder})"]
     for sets in [plan["downstream"]] if len(plan["downstream"]) <= 2 else [[name] for name in plan["downstream"]]:
         metrics = [f"{name}/{end}" for name in sets for end in ends if f"{name}/{end}" in summary.columns]
