@@ -19,7 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from clipvip.data.media.file_header import VideoError
-from clipvip.data.media.video import Frames, count_frames, read_frames, resize, sample_indices
+from clipvip.data.media.in_order import Frames
+from clipvip.data.media.video import count_frames, read_frames, resize, sample_indices
 from clipvip.data.unreadable import UNREADABLE
 from clipvip.evaluation.embedding import embed_texts
 from clipvip.model.clip_vip import ClipVip, own_settings

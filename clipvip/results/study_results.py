@@ -14,7 +14,7 @@ from scipy.special import digamma
 
 from clipvip.config.claims import Expectation, Metric, check_expect
 from clipvip.results.finished import Finished, find, uses
-from clipvip.results.intervals import Statistic
+from clipvip.results.resampling import Statistic
 from clipvip.runtime import cell_files
 
 TOLERANCE = 0.01  # points or ranks by which metrics.json may differ from ranks.parquet

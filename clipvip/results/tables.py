@@ -18,7 +18,8 @@ import pandas as pd
 from clipvip.config.claims import Expectation, Metric, metrics
 from clipvip.results import intervals, published, repeated_draws, study_files
 from clipvip.results.gap_table import draws, gap
-from clipvip.results.intervals import Clusters, Interval, Values
+from clipvip.results.intervals import Interval
+from clipvip.results.resampling import Clusters, Values
 from clipvip.results.study_results import Evaluation, Study, answers_of, statistic
 from clipvip.results.trends import trends
 from clipvip.runtime import cell_files
