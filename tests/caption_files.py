@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 
 from clipvip.config.stages import CaptionerSettings, CaptionsSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import manifest
+from clipvip.training import tiny_captioner
 
 SIDE = 16
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
@@ -40,3 +43,11 @@ def write_corpus(root: Path, split_sizes: dict[str, int]) -> Path:
 def state(**changes: Any) -> str:
     seen = {"colour": "red", "shape": "ring", "background": "grass", "size": "small", "light": "dim", "place": "left"}
     return json.dumps({**seen, "visible": True, **changes})
+
+
+def write_git(folder: Path) -> Path:
+    """A GIT captioner of random weights."""
+    processor = tiny_captioner.make_processor([f"a {colour} picture" for colour in COLOURS], SHAPE)
+    torch.manual_seed(1)
+    Captioner(processor, tiny_captioner.make_model(SHAPE, processor.tokenizer)).save(folder)
+    return folder

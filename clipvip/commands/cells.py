@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from clipvip.commands import USUAL
+
 
 def _cells(arguments: argparse.Namespace) -> None:
     from clipvip.pipeline.grid import load
@@ -31,7 +33,7 @@ def _clean(arguments: argparse.Namespace) -> None:
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("cells", help="list study, variant, seed -> cell, its state and why it is stale")
-    one.add_argument("experiment", type=Path, nargs="*", default=[Path("experiments/mini.yaml")], help="YAML files")
+    one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
     one.add_argument("--study", help="only this study")
     one.set_defaults(do=_cells)
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from clipvip.commands import USUAL
+
 SOME_UNREADABLE = 3  # exit code: all else was done
 PROBLEMS = 1  # exit code
 
@@ -46,7 +48,7 @@ def add(commands: Any) -> None:
         "decoding: expected and found, missing, unreadable, duplicates, texts of several videos, test clips among "
         "what is trained on. Exit code 1 where a run would stop, or a test split is not the literature's.",
     )
-    one.add_argument("experiment", type=Path, nargs="*", default=[Path("experiments/mini.yaml")], help="YAML files")
+    one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
     one.add_argument("--verify", action="store_true", help="read every file and compare it with its recorded sha256")
     one.add_argument("--json", action="store_true", help="print JSON in place of tables")
     one.set_defaults(do=_check)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.commands.data import SOME_UNREADABLE, positive
+from clipvip.data.unreadable import UNREADABLE
 
 
 def _convert(arguments: argparse.Namespace) -> None:
@@ -35,7 +36,7 @@ def _embed(arguments: argparse.Namespace) -> int:
         device=arguments.device,
     )
     if unreadable:
-        print(f"clipvip: {unreadable} files are no readable video: {arguments.out}/unreadable.csv", file=sys.stderr)
+        print(f"clipvip: {unreadable} files are no readable video: {arguments.out / UNREADABLE}", file=sys.stderr)
     return SOME_UNREADABLE if unreadable else 0
 
 

@@ -16,14 +16,17 @@ def _table(arguments: argparse.Namespace) -> None:
 def _track(arguments: argparse.Namespace) -> None:
     import json
 
+    from clipvip.results import study_files
     from clipvip.results.tracking import mirror
 
     if not arguments.plan:
         mirror.create(arguments.uri, arguments.artifacts)
     for path in arguments.plan:
-        plans = [path] if path.is_file() else sorted(path.glob("studies/*/plan.json"))
+        plans = [path] if path.is_file() else sorted(path.glob(f"studies/*/{study_files.PLAN}"))
         if not plans:
-            raise ValueError(f"{path}: neither a plan.json nor the folder of an experiment (results/<experiment>)")
+            raise ValueError(
+                f"{path}: neither a {study_files.PLAN} nor the folder of an experiment (results/<experiment>)"
+            )
         for plan in plans:
             print(f"{plan.parent.name}: {mirror.mirror(json.loads(plan.read_text()), arguments.uri, plan.parent)}")
 

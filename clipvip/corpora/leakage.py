@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from clipvip.data import manifest
 from clipvip.data.media import checksums
+from clipvip.runtime.files import written
 
 NAME = "test_clips.csv"
 COLUMNS = ("clip_id", "path", "origin")
@@ -42,7 +43,7 @@ def write(clips: Iterable[TestClip], folder: Path) -> None:
     """`test_clips.csv`; no file where there is no test clip."""
     rows = [astuple(clip) for clip in clips]
     if rows:
-        with open(folder / NAME, "w", encoding="utf-8", newline="") as file:
+        with written(folder / NAME) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])
 
 

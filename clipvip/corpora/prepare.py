@@ -8,7 +8,6 @@ hash of the path; each keeps a journal in `.prepare/`, by which it goes on where
 import csv
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from tqdm import tqdm
 from clipvip.data.media import checksums
 from clipvip.data.media.file_header import VideoError, check_header, is_image
 from clipvip.data.media.transcode import Recipe, transcode
+from clipvip.data.unreadable import UNREADABLE
+from clipvip.runtime.files import write_whole, written
 
 ANNOTATIONS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".srt", ".vtt", ".parquet", ".xlsx", ".pdf"})
 JOURNALS = ".prepare"
@@ -100,7 +101,7 @@ def _files(sources: list[Path], out: Path) -> dict[str, Path]:
 
 def _same_recipe(path: Path, recipe: Recipe) -> None:
     if not path.exists():
-        path.write_text(json.dumps(asdict(recipe)))
+        write_whole(path, json.dumps(asdict(recipe)))
     elif json.loads(path.read_text()) != asdict(recipe):
         raise ValueError(f"{path.parents[1]}: was begun with {path.read_text()}; give the same, or another --out")
 
@@ -156,11 +157,9 @@ def _one(path: str, source: Path, out: Path, recipe: Recipe) -> Done:
 
 
 def _copy(source: Path, target: Path) -> int:
-    """Copied beside and renamed; how many bytes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, beside)
-    os.replace(beside, target)
+    """Copied; how many bytes."""
+    with written(target) as beside:
+        shutil.copyfile(source, beside)
     return target.stat().st_size
 
 
@@ -168,11 +167,11 @@ def _finish(done: dict[str, Done], out: Path, recipe: Recipe) -> dict[str, Any]:
     """The tables and the receipt of the whole folder."""
     bad = sorted((entry.path, entry.reason) for entry in done.values() if entry.reason)
     media = {entry.path: checksums.Sum(entry.bytes, entry.sha256) for entry in done.values() if entry.sha256}
-    with open(out / "unreadable.csv", "w", encoding="utf-8", newline="") as file:
+    with written(out / UNREADABLE) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerows([("path", "reason"), *bad])
     if not media:
-        raise ValueError(f"{out}: not one video or image could be read; unreadable.csv there says why")
+        raise ValueError(f"{out}: not one video or image could be read; {UNREADABLE} there says why")
     checksums.write(media, out)
     prepared = [entry for entry in done.values() if entry.sha256]
     receipt = {
@@ -187,5 +186,5 @@ def _finish(done: dict[str, Done], out: Path, recipe: Recipe) -> dict[str, Any]:
         "recipe": asdict(recipe),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    (out / "prepared.json").write_text(json.dumps(receipt, indent=1) + "\n")
+    write_whole(out / "prepared.json", json.dumps(receipt, indent=1) + "\n")
     return receipt

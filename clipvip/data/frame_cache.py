@@ -21,6 +21,9 @@ from clipvip.data.media.file_header import VideoError
 from clipvip.data.media.video import read_chunks, resize
 from clipvip.data.unreadable import stop_if_too_many
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
+
+FRAMES, CLIPS = "frames.npy", "clips.parquet"
 
 
 def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run)
     places: list[tuple[str, int, int]] = []
     unreadable: list[dict[str, str]] = []
     offset, began = 0, perf_counter()
-    with open(out / "frames.npy", "wb") as file:
+    with open(out / FRAMES, "wb") as file:
         header = _write_header(file, 0, settings.size)
         for clip_id in tqdm(where.ids, desc="frames", unit="clip", disable=None):
             here, place = file.tell(), where[clip_id]
@@ -53,7 +56,8 @@ def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run)
     stop_if_too_many(bad, len(where.ids), allowed=manifest.max_bad(corpus), where=corpus)
     if not places:
         raise ValueError(f"{corpus}: not one clip could be decoded")
-    pd.DataFrame(places, columns=["clip_id", "offset", "count"]).to_parquet(out / "clips.parquet", index=False)
+    with written(out / CLIPS) as beside:
+        pd.DataFrame(places, columns=["clip_id", "offset", "count"]).to_parquet(beside, index=False)
     speed = len(where.ids) / max(perf_counter() - began, 1e-9)
     return {"clips": len(places), "frames": offset, "unreadable": unreadable, "clips_per_s": round(speed, 1)}
 
@@ -62,22 +66,20 @@ class FrameCache:
     """A finished cache, opened for reading; safe to hand to other processes (each maps the file anew)."""
 
     def __init__(self, folder: Path) -> None:
-        table = pd.read_parquet(folder / "clips.parquet")
+        table = pd.read_parquet(folder / CLIPS)
         self.folder = folder
         self.clip_ids: list[str] = table["clip_id"].tolist()
         self.position: dict[str, int] = {clip_id: place for place, clip_id in enumerate(self.clip_ids)}
         self._offsets: list[int] = table["offset"].tolist()
         self._counts: list[int] = table["count"].tolist()
-        self._frames = np.load(folder / "frames.npy", mmap_mode="r")
+        self._frames = np.load(folder / FRAMES, mmap_mode="r")
         if len(self._frames) != sum(self._counts):
-            raise ValueError(
-                f"{folder}: frames.npy holds {len(self._frames)} frames, clips.parquet {sum(self._counts)}"
-            )
+            raise ValueError(f"{folder}: {FRAMES} holds {len(self._frames)} frames, {CLIPS} {sum(self._counts)}")
 
     @classmethod
     def open(cls, folder: Path) -> "FrameCache":
         """The cache in a cell's folder; ValueError if it is not there."""
-        for name in ("clips.parquet", "frames.npy"):
+        for name in (CLIPS, FRAMES):
             if not (folder / name).is_file():
                 raise ValueError(f"{folder / name}: no such file; make the frame cache first")
         return cls(folder)

@@ -20,12 +20,15 @@ from jaxtyping import UInt64
 
 from clipvip.data.clip_ids import Ids
 from clipvip.data.subsets import nested
+from clipvip.runtime import cell_files
+from clipvip.runtime.files import place, write_whole
 
 COLUMNS = ("clip_id", "path", "start", "end", "text", "source", "split")
 MEMBER = ("offset", "size")  # bytes in a tar shard; columns of corpora that lie in shards alone
 OF_CLIP = ["clip_id", "path", "start", "end", "split"]  # the same on every row of a clip
 SOURCES = ("subtitle", "alt", "caption", "paragraph")
 SPLITS = ("train", "val", "test")
+NOTE = "corpus.json"  # beside the manifest: format, media root, share of bad clips allowed
 PART = 1 << 17  # rows written, and read, at a time
 
 
@@ -43,7 +46,7 @@ class Writer:
 
     def __init__(self, folder: Path, *, root: Path | str, format: str, max_bad: float = 0.05) -> None:
         """`root`: folder of the media, or a URL."""
-        self._folder, self._beside = folder, folder / ".manifest.parquet"
+        self._folder, self._beside = folder, folder / f".{cell_files.MANIFEST}"
         where = root if isinstance(root, str) and "://" in root else _place(Path(root).resolve(), folder.resolve())
         self._note = {"format": format, "root": where, "max_bad": max_bad}
         self._file: Any = None
@@ -78,8 +81,8 @@ class Writer:
         try:
             if kind is None:
                 self._check_across_parts()
-                self._beside.rename(self._folder / "manifest.parquet")
-                (self._folder / "corpus.json").write_text(json.dumps(self._note, indent=2) + "\n")
+                place(self._beside, self._folder / cell_files.MANIFEST)
+                write_whole(self._folder / NOTE, json.dumps(self._note, indent=2) + "\n")
         finally:
             self._beside.unlink(missing_ok=True)
 
@@ -160,14 +163,14 @@ def _place(root: Path, here: Path) -> str:
 def _path(folder: Path, split: str | None) -> Path:
     if split is not None and split not in SPLITS:
         raise ValueError(f"split {split!r} is none of {', '.join(SPLITS)}")
-    path = folder / "manifest.parquet"
+    path = folder / cell_files.MANIFEST
     if not path.is_file():
         raise ValueError(f"{path}: no such file; make the corpus first")
     return path
 
 
 def _note(folder: Path) -> dict[str, Any]:
-    path = folder / "corpus.json"
+    path = folder / NOTE
     if not path.is_file():
         raise ValueError(f"{path}: no such file; make the corpus first")
     note: dict[str, Any] = json.loads(path.read_text())

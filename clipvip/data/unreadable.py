@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+UNREADABLE = "unreadable.csv"  # what a folder of videos lost, beside what was made of it
 NAMED = 50  # names in the receipt
 
 

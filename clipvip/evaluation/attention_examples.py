@@ -9,13 +9,10 @@ from clipvip.data.clips import Clips
 from clipvip.data.media.video import resize
 from clipvip.model.attention_maps import proxies_over_patches
 from clipvip.model.video_encoder import VideoEncoder
-
-NAME = "gaze.npz"
-
+from clipvip.runtime import cell_files
+from clipvip.runtime.files import written
 
 SHOWN = 3  # clips
-
-
 MOST_PIXELS = 112  # side of the frames that are kept beside the weights
 
 
@@ -26,4 +23,5 @@ def write(encoder: VideoEncoder, clips: Clips, clip_ids: list[str], num_frames: 
     looks = proxies_over_patches(encoder, torch.from_numpy(frames).to(device))
     small = np.stack([resize(each, min(MOST_PIXELS, each.shape[1]), "squash") for each in frames])
     proxies, read = (weights.float().cpu().numpy() for weights in looks)
-    np.savez(out / NAME, clip_ids=np.array(clip_ids), frames=small, proxies=proxies, read=read)
+    with written(out / cell_files.GAZE) as beside:
+        np.savez(beside, clip_ids=np.array(clip_ids), frames=small, proxies=proxies, read=read)

@@ -23,13 +23,14 @@ from clipvip.data import manifest
 from clipvip.data.text_column import Column
 from clipvip.evaluation import language_statistics
 from clipvip.evaluation.embedding import embed_texts, load_model, load_tokenizer
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
 
 MAX_TOKENS = 77  # of a text, as CLIP reads them
 POINTS = 200  # of each source and set in the projection
 
 FEWEST = 4  # sentences of a source: a repetition draws half of them
-CAPTIONS = "captions.parquet"
 
 Features = Float[np.ndarray, "sentences dim"]
 Rows = Int[np.ndarray, " rows"]
@@ -54,15 +55,17 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
         for role, pairs in drawn.items()
     }
     table = _gaps(located, features, settings, {role: len(known) for role, known in texts.items()})
-    table.to_csv(out / "nmi.csv", index=False)
     first = {role: pairs[0][0] for role, pairs in drawn.items()}
-    _points({role: said[:POINTS] for role, said in first.items()}, features, place).to_csv(
-        out / "points.csv", index=False
-    )
-    _statistics(first, known_facts(inputs, {role: pairs[0][0] for role, pairs in rows.items()})).to_csv(
-        out / "statistics.csv", index=False
-    )
-    _overlaps(first).to_csv(out / "overlap.csv", index=False)
+    known = known_facts(inputs, {role: pairs[0][0] for role, pairs in rows.items()})
+    tables = {
+        cell_files.NMI: table,
+        cell_files.POINTS: _points({role: said[:POINTS] for role, said in first.items()}, features, place),
+        cell_files.STATISTICS: _statistics(first, known),
+        cell_files.OVERLAP: _overlaps(first),
+    }
+    for name, each in tables.items():
+        with written(out / name) as beside:
+            each.to_csv(beside, index=False)
     summary = {
         str(pair): round(float(values.mean()), 5)
         for pair, values in table["nmi"].groupby(table["source"] + "/" + table["downstream"], sort=False)
@@ -174,7 +177,9 @@ def known_facts(inputs: Mapping[str, Path], rows: Mapping[str, Rows]) -> dict[st
     """
     from clipvip.corpora.synthetic.truth import known_scenes
 
-    corpora = {role: folder for role, folder in inputs.items() if ":" in role and not (folder / CAPTIONS).is_file()}
+    corpora = {
+        role: folder for role, folder in inputs.items() if ":" in role and not (folder / cell_files.CAPTIONS).is_file()
+    }
     scenes = {role: known_scenes(manifest.media_url(folder)) for role, folder in corpora.items()}
     found = {}
     for role, own in rows.items():
@@ -188,9 +193,12 @@ def known_facts(inputs: Mapping[str, Path], rows: Mapping[str, Rows]) -> dict[st
 
 def _columns(folder: Path, name: str) -> Iterator[Any]:
     """The clip ids or texts of a captions cell, or of a corpus: its train split alone, and so no test text."""
-    if (folder / CAPTIONS).is_file():
+    if (folder / cell_files.CAPTIONS).is_file():
         name = "caption" if name == "text" else name
-        return (batch[name] for batch in pq.ParquetFile(folder / CAPTIONS).iter_batches(manifest.PART, columns=[name]))
+        return (
+            batch[name]
+            for batch in pq.ParquetFile(folder / cell_files.CAPTIONS).iter_batches(manifest.PART, columns=[name])
+        )
     return (batch[name] for batch in manifest.scan(folder, [name], split="train"))
 
 

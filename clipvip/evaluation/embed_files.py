@@ -19,10 +19,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from clipvip.data.media.file_header import VideoError
-from clipvip.data.media.video import Frames, count_frames, read_frames, resize, sample_indices
+from clipvip.data.media.in_order import Frames
+from clipvip.data.media.video import count_frames, read_frames, resize, sample_indices
+from clipvip.data.unreadable import UNREADABLE
 from clipvip.evaluation.embedding import embed_texts
 from clipvip.evaluation.encoder import load
 from clipvip.model.clip_vip import ClipVip
+from clipvip.runtime.files import written
 
 Resize = Literal["squash", "crop"]
 TEXTS_PER_VIDEO = 8  # a text costs far less than a video, so more of them share a batch
@@ -90,9 +93,9 @@ def _encode_videos(
         if len(waiting) == batch_size:
             flush()
     flush()
-    _write_index(out / "unreadable.csv", ("path", "reason"), unreadable)
+    _write_index(out / UNREADABLE, ("path", "reason"), unreadable)
     if not found:
-        raise ValueError(f"{root}: not one video could be read; {out / 'unreadable.csv'} says why")
+        raise ValueError(f"{root}: not one video could be read; {out / UNREADABLE} says why")
     _write(out, "videos", torch.cat(found), name)
     _write_index(out / "videos.csv", ("row", "path", "frames"), index)
     return len(unreadable)
@@ -138,11 +141,12 @@ def _lines(path: Path) -> list[str]:
 
 
 def _write(out: Path, name: str, rows: Float[Tensor, "rows dim"], model: str) -> None:
-    save_file({"embeddings": rows.contiguous()}, out / f"{name}.safetensors", metadata={"model": model})
+    with written(out / f"{name}.safetensors") as beside:
+        save_file({"embeddings": rows.contiguous()}, beside, metadata={"model": model})
 
 
 def _write_index(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with written(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)

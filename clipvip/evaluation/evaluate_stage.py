@@ -33,7 +33,9 @@ from clipvip.evaluation.ranks import (
 )
 from clipvip.evaluation.validation import RECALLS, Split, embed_split, open_split
 from clipvip.model.clip_vip import ClipVip
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import write_whole, written
 
 SHOWN = 6  # queries kept with what was retrieved for them
 TOP = 5
@@ -98,9 +100,11 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
         tables.append(order)
         metrics["order"] = 100 * float((2 - order["rank"]).mean())
         metrics |= _ceiling(truth, split)
-    pd.concat(tables, ignore_index=True).to_parquet(out / "ranks.parquet")
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    (out / "retrieved.json").write_text(json.dumps(_retrieved(videos, texts, split, ranks["t2v"]), indent=1) + "\n")
+    with written(out / cell_files.RANKS) as beside:
+        pd.concat(tables, ignore_index=True).to_parquet(beside)
+    write_whole(out / cell_files.METRICS, json.dumps(metrics, indent=1) + "\n")
+    retrieved = _retrieved(videos, texts, split, ranks["t2v"])
+    write_whole(out / cell_files.RETRIEVED, json.dumps(retrieved, indent=1) + "\n")
     if model.video.settings.pooling == "proxies":
         shown = [split.clip_ids[i] for i in spread(len(split.clip_ids), attention_examples.SHOWN)]
         attention_examples.write(model.video, clips, shown, settings.num_frames, out)
@@ -125,7 +129,7 @@ def _truth(world: Path | None, split: Split) -> pd.DataFrame | None:
     """What the generator knows of the split's clips, in their order."""
     if world is None:
         return None
-    return pd.read_parquet(world / "truth.parquet").set_index("clip_id").loc[split.clip_ids]
+    return pd.read_parquet(world / cell_files.TRUTH).set_index("clip_id").loc[split.clip_ids]
 
 
 def _rows(direction: str, ranks: Ranks, split: Split, truth: pd.DataFrame | None) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from clipvip.data.clips import Clips
 from clipvip.evaluation.embedding import embed_clips, embed_texts
 from clipvip.evaluation.ranks import match_ranks, recall
 from clipvip.model.clip_vip import ClipVip
+from clipvip.runtime import cell_files
 
 RECALLS = (1, 5, 10)
 
@@ -43,7 +44,7 @@ def open_split(corpus: Path, clips: Clips, split: str) -> Split:
     rows = manifest.read(corpus, split=split)
     clip_ids = clips.readable(list(manifest.clips(rows)["clip_id"]))
     if not clip_ids:
-        raise ValueError(f"{corpus / 'manifest.parquet'}: no readable clip in split {split!r}")
+        raise ValueError(f"{corpus / cell_files.MANIFEST}: no readable clip in split {split!r}")
     position = {clip_id: i for i, clip_id in enumerate(clip_ids)}
     rows = rows[rows["clip_id"].isin(position)]
     return Split(clip_ids, list(rows["text"]), torch.tensor([position[i] for i in rows["clip_id"]]))

@@ -16,12 +16,14 @@ from jaxtyping import Float, Int, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel
+from transformers.utils import CONFIG_NAME
 from transformers.utils.logging import disable_progress_bar
 
 from clipvip.config.base import build
 from clipvip.config.stages import ModelSettings
 from clipvip.model.text_encoder import text_features
 from clipvip.model.video_encoder import VideoEncoder, has_temporal, resample, unit
+from clipvip.runtime.files import write_whole
 
 disable_progress_bar()  # a bar for each file of weights says nothing
 MAX_LOGIT_SCALE = math.log(200)
@@ -182,7 +184,7 @@ def param_groups(model: ClipVip, weight_decay: float, decay_all: bool = False) -
 
 def own_settings(source: str | Path) -> ModelSettings | None:
     """The settings in a folder that `save_pretrained` of ours wrote; None for any other source."""
-    path = Path(source) / "config.json"
+    path = Path(source) / CONFIG_NAME
     section = json.loads(path.read_text()).get("clip_vip") if path.is_file() else None
     return None if section is None else build(ModelSettings, section, f"{path}: clip_vip")
 
@@ -190,7 +192,7 @@ def own_settings(source: str | Path) -> ModelSettings | None:
 def write_config(config: CLIPConfig, settings: ModelSettings, folder: Path) -> None:
     """transformers' config.json with our section."""
     content = {**config.to_dict(), "architectures": ["CLIPModel"], "clip_vip": settings.model_dump()}
-    (folder / "config.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_whole(folder / CONFIG_NAME, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def copy_tokenizer(source: str, folder: Path) -> None:

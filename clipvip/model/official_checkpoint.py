@@ -16,6 +16,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from clipvip.config.stages import ModelSettings
 from clipvip.model.clip_vip import ClipVip, copy_tokenizer, own_settings, read_config, write_config
+from clipvip.runtime.files import written
 
 PREFIXES = ("module.", "clipmodel.")
 POSITION_IDS = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
@@ -67,8 +68,8 @@ def to_official(folder: str | Path, path: str | Path) -> None:
     vision, text = config.vision_config, config.text_config
     counts = (text.max_position_embeddings, (vision.image_size // vision.patch_size) ** 2 + 1)
     tensors |= {name: torch.arange(count)[None] for name, count in zip(POSITION_IDS, counts, strict=True)}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    torch.save({f"clipmodel.{OFFICIAL.get(name, name)}": tensor for name, tensor in tensors.items()}, path)
+    with written(Path(path)) as beside, beside.open("wb") as file:
+        torch.save({f"clipmodel.{OFFICIAL.get(name, name)}": tensor for name, tensor in tensors.items()}, file)
 
 
 def _plain(name: str) -> str:

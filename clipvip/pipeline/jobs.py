@@ -17,6 +17,8 @@ from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.store import folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.study import Study
+from clipvip.results import study_files
+from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 from clipvip.runtime.fingerprint import fingerprint
 from clipvip.runtime.options import words
@@ -157,12 +159,12 @@ class Jobs:
         for job in self.by_id.values():
             self._sync(job)
         for name, study in self.grid.studies.items():
-            path = self.study_folder(name) / "plan.json"
+            path = self.study_folder(name) / study_files.PLAN
             text = json.dumps(self.plan(study), indent=1) + "\n"
             if not path.exists() or path.read_text() != text:
                 write_whole(path, text)
             made = all(Path(marker).exists() for marker in self.study_markers(study))
-            if not made or not path.with_name("table.csv").exists():
+            if not made or not path.with_name(study_files.TABLE).exists():
                 Path(self.table_marker(study)).unlink(missing_ok=True)
 
     def _sync(self, job: Job) -> None:
@@ -172,7 +174,7 @@ class Jobs:
             fresh = shard_file(self.root, job.cells[0], *job.shard).exists()
             newest = marker.stat().st_mtime if marker.exists() else None
         else:
-            receipts = [folder(self.root, cell.name) / "receipt.json" for cell in job.cells]
+            receipts = [folder(self.root, cell.name) / cell_files.RECEIPT for cell in job.cells]
             newest = max(path.stat().st_mtime for path in receipts) if fresh else None
         if not fresh:
             marker.unlink(missing_ok=True)

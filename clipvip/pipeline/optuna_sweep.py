@@ -25,8 +25,10 @@ from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import folder, receipt, write_spec
 from clipvip.pipeline.sweep_space import Range, Sweep, SweepSettings, closure, judged, validations
+from clipvip.results import study_files
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Pruned
-from clipvip.runtime.files import locked, write_whole
+from clipvip.runtime.files import locked, write_whole, written
 
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # heartbeats are called so
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -90,7 +92,7 @@ class Worker:
             self._make(cell, log)
         except Pruned:
             raise optuna.TrialPruned from None
-        history = pd.read_csv(folder(self.root, cell.name) / "history.csv")
+        history = pd.read_csv(folder(self.root, cell.name) / cell_files.HISTORY)
         for step, value in validations(history, settings.score).items():
             if step not in told:  # of a cell that was there before, or of the part before a resumption
                 trial.report(value, step)
@@ -184,8 +186,9 @@ def finish(sweep: Sweep, out: Path) -> dict[str, Any]:
     if not (rows["state"] == "complete").any():
         raise ValueError(f"{out}: sweep {sweep.name}: every trial failed; see results/failed for the reasons")
     out.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(out / "trials.csv", index=False)
-    write_whole(out / "curves.json", json.dumps(curves(sweep)))
+    with written(out / study_files.TRIALS) as beside:
+        rows.to_csv(beside, index=False)
+    write_whole(out / study_files.TRIAL_CURVES, json.dumps(curves(sweep)))
     best = study.best_trial
     said = note(sweep, rows, best)
     comment = "".join(f"# {line}\n" for line in said.splitlines() if line)
@@ -193,7 +196,8 @@ def finish(sweep: Sweep, out: Path) -> dict[str, Any]:
     write_whole(out / "note.md", said)
     for name, figure in _figures(study, rows):
         for kind in ("svg", "png"):
-            figure.savefig(out / f"{name}.{kind}", dpi=200, bbox_inches="tight")
+            with written(out / f"{name}.{kind}") as beside:
+                figure.savefig(beside, dpi=200, bbox_inches="tight")
     return dict(best.params)
 
 

@@ -15,8 +15,9 @@ from clipvip.config.base import Settings, build
 from clipvip.config.registry import STAGES
 from clipvip.pipeline.cell import lineage_of, stage_fingerprint
 from clipvip.pipeline.store import failure_path, folder, receipt, work_folder
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Pruned, Run
-from clipvip.runtime.files import locked
+from clipvip.runtime.files import locked, place, write_whole
 from clipvip.runtime.monitor import Usage
 from clipvip.runtime.provenance import commit, versions
 
@@ -57,9 +58,8 @@ def run_spec(spec: Path, **how: Any) -> Path:
             _forget(target, run)
             raise
         except Exception as error:
-            path = failure_path(root, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"reason": str(error) or repr(error), "trace": traceback.format_exc()}))
+            said = {"reason": str(error) or repr(error), "trace": traceback.format_exc()}
+            write_whole(failure_path(root, name), json.dumps(said))
             raise
     return target
 
@@ -78,7 +78,7 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
     stage = STAGES[read["stage"]]
     make = getattr(importlib.import_module(stage.module), stage.make.split(":")[1])
     inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
-    with Usage(beside / "system.csv"):
+    with Usage(beside / cell_files.SYSTEM):
         facts = make(settings, inputs, beside, run)
     if run.rank > 0:
         shutil.rmtree(beside)
@@ -96,11 +96,11 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
         "commit": commit(),
     }
     config = {"stage": read["stage"], "settings": read["settings"], "inputs": read["inputs"]}
-    (beside / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    (beside / "receipt.json").write_text(json.dumps({**facts, **own}, indent=1) + "\n")
+    write_whole(beside / cell_files.CONFIG, json.dumps(config, indent=1) + "\n")
+    write_whole(beside / cell_files.RECEIPT, json.dumps({**facts, **own}, indent=1) + "\n")
     if target.exists():
         shutil.rmtree(target)
-    beside.rename(target)
+    place(beside, target)
     failure_path(root, name).unlink(missing_ok=True)
     shutil.rmtree(run.work, ignore_errors=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from clipvip.config.base import canonical
 from clipvip.pipeline.cell import Cell, stage_fingerprint
+from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 
 
@@ -30,7 +31,7 @@ def write_spec(root: Path, cell: Cell) -> Path:
 
 def receipt(root: Path, name: str) -> dict[str, Any] | None:
     """The receipt of a finished cell, or None."""
-    path = folder(root, name) / "receipt.json"
+    path = folder(root, name) / cell_files.RECEIPT
     return json.loads(path.read_text()) if path.exists() else None
 
 

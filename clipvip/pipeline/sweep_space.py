@@ -16,6 +16,7 @@ from clipvip.config.base import Settings, build, digest, merge, read_yaml
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
+from clipvip.results import study_files
 from clipvip.runtime.files import write_whole
 
 Value = bool | int | float | str | None
@@ -176,7 +177,7 @@ class SweepPlan:
     @property
     def path(self) -> str:
         """The plan file, written where it changed."""
-        path, sweep = self.home / "plan.json", self._sweep
+        path, sweep = self.home / study_files.PLAN, self._sweep
         plan = {"name": sweep.name, "sweep": sweep.settings.model_dump(mode="json"), "experiment": sweep.grid.given}
         text = json.dumps(plan, indent=1) + "\n"
         if not path.exists() or path.read_text() != text:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config.registry import stage_of
+from clipvip.results import study_files
+from clipvip.runtime import cell_files
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Finished:
 
 def read_plan(study: Path) -> dict[str, Any]:
     """plan.json of a study folder; ValueError where there is none."""
-    path = study / "plan.json"
+    path = study / study_files.PLAN
     if not path.is_file():
         raise ValueError(f"{path}: no such file; this folder is not a study (results/<experiment>/studies/<study>)")
     plan: dict[str, Any] = json.loads(path.read_text())
@@ -73,7 +75,7 @@ def _key(name: str) -> str:
 def find(results: Path, key: str) -> Finished:
     """The finished cell of this key (or `<stage>/<key>`); ValueError where it is not there or not finished."""
     for folder in sorted((results / "cells").glob(f"*/{_key(key)}")):
-        config, receipt = folder / "config.json", folder / "receipt.json"
+        config, receipt = folder / cell_files.CONFIG, folder / cell_files.RECEIPT
         if config.is_file() and receipt.is_file():
             made = json.loads(config.read_text())
             inputs = {role: _key(name) for role, name in (made.get("inputs") or {}).items()}

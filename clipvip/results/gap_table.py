@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from clipvip.results import repeated_draws
-from clipvip.results.intervals import Values
+from clipvip.results.resampling import Values
 from clipvip.results.study_results import Study
 
 GAP = ["source", "downstream", "nmi", "low", "high", "repeats", "sentences"]

@@ -7,18 +7,15 @@ prints point values); at 1,000 queries R@1 near 50 % is known to about 3 points,
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
-from numpy.typing import NDArray
+from jaxtyping import Float
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
-Values = Float[np.ndarray, " query"]
-Clusters = Shaped[np.ndarray, " query"]  # the cluster of each query, any labels
-Statistic = Literal["mean", "median"]
+from clipvip.results.resampling import Clusters, Statistic, Values, cluster_sums, differences
+
 EXACT_CLUSTERS = 13  # up to here all 2^13 sign flips are taken
 
 
@@ -77,7 +74,7 @@ def paired_difference(
     level: float = 0.95,
 ) -> Interval:
     """Interval of statistic(a) - statistic(b), both resampled together. ValueError: as `cluster_bootstrap`."""
-    estimate, draws, num_clusters = _difference([a], [b], clusters, statistic, resamples, seed)
+    estimate, draws, num_clusters = differences([a], [b], clusters, statistic, resamples, seed)
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     # The bootstrap of C clusters is too narrow by the usual (C - 1) / C and by the normal in place of t.
@@ -130,7 +127,7 @@ def spread_over_seeds(
     if len(values) < 2:
         raise ValueError("one seed tells nothing about the noise of training; give at least 2")
     against = baseline if baseline is not None else [np.zeros_like(row) for row in values]
-    estimates, draws, num_clusters = _difference(values, against, clusters, statistic, resamples, seed)
+    estimates, draws, num_clusters = differences(values, against, clusters, statistic, resamples, seed)
     of_queries = float(draws.var(ddof=1)) * num_clusters / (num_clusters - 1)
     if statistic == "mean":
         of_queries = max(0.0, of_queries - _interaction(values, against, clusters))
@@ -161,7 +158,7 @@ def p_over_seeds(spread: Spread) -> float:
 
 def paired_permutation(a: Values, b: Values, clusters: Clusters, *, resamples: int = 10_000, seed: int = 0) -> float:
     """Two-sided p of mean(a) = mean(b): the signs of whole clusters are flipped, all ways where they are few."""
-    sums, _ = _cluster_sums(a - b, clusters)
+    sums, _ = cluster_sums(a - b, clusters)
     sums = sums[sums != 0]  # a flip of nothing changes nothing
     reached = abs(sums.sum()) * (1 - 1e-9)
     if len(sums) <= EXACT_CLUSTERS:
@@ -186,7 +183,7 @@ def holm(pvalues: Values) -> Values:
 
 def cluster_differences(a: Values, b: Values, clusters: Clusters) -> Float[np.ndarray, " cluster"]:
     """One difference a cluster, larger clusters weighing more, whose plain mean is mean(a) - mean(b)."""
-    sums, sizes = _cluster_sums(a - b, clusters)
+    sums, sizes = cluster_sums(a - b, clusters)
     mean = sums.sum() / sizes.sum()
     return np.asarray(mean + (sums - mean * sizes) * len(sums) / sizes.sum())
 
@@ -206,56 +203,3 @@ def queries_needed(
         return math.inf
     quantiles = float(ndtri(1 - alpha / 2) + ndtri(power))
     return max(2.0, float(math.ceil((quantiles * sd_of_cluster_differences / difference) ** 2)))
-
-
-def _difference(
-    values: Sequence[Values],
-    baseline: Sequence[Values],
-    clusters: Clusters,
-    statistic: Statistic,
-    resamples: int,
-    seed: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """The difference of each seed, resampled differences of the average over seeds, and the number of clusters."""
-    num_clusters = len(np.unique(clusters))
-    if num_clusters < 2:
-        raise ValueError(f"an interval needs at least 2 clusters of queries, not {num_clusters}")
-    if len(baseline) != len(values) or any(row.shape != clusters.shape for row in (*values, *baseline)):
-        raise ValueError("values, baseline and clusters must have as many seeds and as many queries as each other")
-    weights = _weights(num_clusters, resamples, seed)
-    pairs = list(zip(values, baseline, strict=True))
-    if statistic == "mean":
-        estimates = np.array([(a - b).mean() for a, b in pairs])
-        sums, sizes = _cluster_sums(np.mean([a - b for a, b in pairs], axis=0), clusters)
-        return estimates, (weights @ sums) / (weights @ sizes), num_clusters
-    estimates = np.array([np.median(a) - np.median(b) for a, b in pairs])
-    draws = [_medians(a, clusters, weights) - _medians(b, clusters, weights) for a, b in pairs]
-    return estimates, np.mean(draws, axis=0), num_clusters
-
-
-def _cluster_sums(values: Values, clusters: Clusters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if not np.isfinite(values).all():
-        raise ValueError(f"value {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite")
-    code = np.unique(clusters, return_inverse=True)[1]
-    return np.bincount(code, weights=values).astype(np.float64), np.bincount(code).astype(np.float64)
-
-
-@lru_cache(maxsize=4)
-def _weights(num_clusters: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """How often each cluster is drawn, [resample, cluster]; the same for every score of a test set."""
-    drawn = np.random.default_rng(seed).integers(0, num_clusters, (resamples, num_clusters))
-    place = drawn + num_clusters * np.arange(resamples)[:, None]
-    counts = np.bincount(place.ravel(), minlength=resamples * num_clusters)
-    return counts.reshape(resamples, num_clusters).astype(np.float64)
-
-
-def _medians(values: Values, clusters: Clusters, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median of every resample; of an even number of values, the mean of the middle two."""
-    levels, level = np.unique(values, return_inverse=True)  # ranks take few values, so this is a small product
-    code = np.unique(clusters, return_inverse=True)[1]
-    counts = np.zeros((weights.shape[1], len(levels)))
-    np.add.at(counts, (code, level), 1)
-    reached = weights @ counts.cumsum(axis=1)  # values up to each level, [resample, level]
-    total = reached[:, -1]
-    middle = [np.argmax(reached >= place[:, None], axis=1) for place in ((total + 1) // 2, total // 2 + 1)]
-    return np.asarray(levels[np.stack(middle)].mean(axis=0))

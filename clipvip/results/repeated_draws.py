@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtrit
 
-from clipvip.results.intervals import Interval, Values
+from clipvip.results.intervals import Interval
+from clipvip.results.resampling import Values
 
 Anew = tuple[Values, float]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from clipvip.results import study_files
 from clipvip.results.finished import read_plan
 
 
@@ -23,7 +24,7 @@ def expected_metrics(folder: Path) -> list[str]:
 
 def dot_metrics(folder: Path) -> list[str]:
     """The metrics a dot figure shows: what the expectations name, then R@5 and order of every set."""
-    columns, wanted = list(read(folder, "summary.csv").columns), expected_metrics(folder)
+    columns, wanted = list(read(folder, study_files.SUMMARY).columns), expected_metrics(folder)
     for end in ("t2v/R@5", "order"):
         wanted += [f"{name}/{end}" for name in read_plan(folder)["downstream"]]
     return [metric for metric in dict.fromkeys(wanted) if metric in columns]
@@ -31,7 +32,7 @@ def dot_metrics(folder: Path) -> list[str]:
 
 def main_metrics(folder: Path) -> list[str]:
     """The columns a reader wants first: what the expectations name, then recall and order, set by set."""
-    columns = list(read(folder, "summary.csv").columns)
+    columns = list(read(folder, study_files.SUMMARY).columns)
     wanted = expected_metrics(folder)
     sets = read_plan(folder)["downstream"]
     ends = ["t2v/R@1", "t2v/R@5", "t2v/R@10", "order"]

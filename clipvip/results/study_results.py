@@ -14,7 +14,8 @@ from scipy.special import digamma
 
 from clipvip.config.claims import Expectation, Metric, check_expect
 from clipvip.results.finished import Finished, find, uses
-from clipvip.results.intervals import Statistic
+from clipvip.results.resampling import Statistic
+from clipvip.runtime import cell_files
 
 TOLERANCE = 0.01  # points or ranks by which metrics.json may differ from ranks.parquet
 
@@ -57,11 +58,11 @@ def statistic(score: str) -> Statistic:
 
 def read_evaluation(folder: Path) -> Evaluation:
     """The evaluation in this cell folder; ValueError where a file lacks or metrics.json is not of these ranks."""
-    for name in ("metrics.json", "ranks.parquet"):
+    for name in (cell_files.METRICS, cell_files.RANKS):
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name}: no such file, though the cell is finished; delete it and run again")
-    metrics: dict[str, float] = json.loads((folder / "metrics.json").read_text())
-    rows = pd.read_parquet(folder / "ranks.parquet")
+    metrics: dict[str, float] = json.loads((folder / cell_files.METRICS).read_text())
+    rows = pd.read_parquet(folder / cell_files.RANKS)
     found = Evaluation(folder.name, metrics, {str(name): _answers(part) for name, part in rows.groupby("direction")})
     for metric, value in metrics.items():
         direction, _, score = metric.rpartition("/") if metric != "order" else ("order", "", "order")
@@ -70,7 +71,7 @@ def read_evaluation(folder: Path) -> Evaluation:
             again = float(np.median(scores) if statistic(score) == "median" else scores.mean())
             if abs(again - value) > TOLERANCE:
                 raise ValueError(
-                    f"{folder / 'metrics.json'}: {metric} is {value:g}, but ranks.parquet gives {again:g}; "
+                    f"{folder / cell_files.METRICS}: {metric} is {value:g}, but ranks.parquet gives {again:g}; "
                     "the files are not of one evaluation: delete the cell and run again"
                 )
     return found
@@ -136,7 +137,7 @@ class Study:
         failed, spec = (self.root / folder / f"{name}.json" for folder in ("failed", "specs"))
         if failed.is_file():
             return f"{stage}: {json.loads(failed.read_text())['reason']}"
-        if (self.root / "cells" / stage / key / "receipt.json").is_file() or not spec.is_file():
+        if (self.root / "cells" / stage / key / cell_files.RECEIPT).is_file() or not spec.is_file():
             return ""
         inputs = (other.replace("/", "-") for other in json.loads(spec.read_text())["inputs"].values())
         return next(filter(None, map(self._failure, inputs)), "")
@@ -147,7 +148,7 @@ class Study:
         cell = self.cells.get(self.plan.get("gap") or "")
         if cell is None:
             return pd.DataFrame(columns=["source", "downstream", "repeat", "nmi"])
-        return pd.read_csv(cell.folder / "nmi.csv")
+        return pd.read_csv(cell.folder / cell_files.NMI)
 
     @cached_property
     def language(self) -> pd.DataFrame:
@@ -156,9 +157,9 @@ class Study:
         cell = self.cells.get(self.plan.get("gap") or "")
         if cell is None:
             return pd.DataFrame(columns=["source", "kind", "sentences"])
-        pairs = pd.read_csv(cell.folder / "overlap.csv")
+        pairs = pd.read_csv(cell.folder / cell_files.OVERLAP)
         overlaps = pairs.pivot_table(index="source", columns="downstream", values="covered", sort=False)
-        return pd.read_csv(cell.folder / "statistics.csv").join(overlaps.add_prefix("covers/"), on="source")
+        return pd.read_csv(cell.folder / cell_files.STATISTICS).join(overlaps.add_prefix("covers/"), on="source")
 
     def expectations(self) -> list[Expectation]:
         """The lines of `expect`, parsed."""

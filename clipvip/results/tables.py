@@ -16,11 +16,14 @@ import numpy as np
 import pandas as pd
 
 from clipvip.config.claims import Expectation, Metric, metrics
-from clipvip.results import intervals, published, repeated_draws
+from clipvip.results import intervals, published, repeated_draws, study_files
 from clipvip.results.gap_table import draws, gap
-from clipvip.results.intervals import Clusters, Interval, Values
+from clipvip.results.intervals import Interval
+from clipvip.results.resampling import Clusters, Values
 from clipvip.results.study_results import Evaluation, Study, answers_of, statistic
 from clipvip.results.trends import trends
+from clipvip.runtime import cell_files
+from clipvip.runtime.files import written
 
 VAL = ["val/t2v/R@1", "val/t2v/R@5", "val/t2v/R@10"]
 TESTS = ["variant", "baseline", "set", "when", "metric", "value", "baseline_value", "difference", "low", "high", "p"]
@@ -34,19 +37,21 @@ def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write the tables into `out` and return counts (rows, missing, verdicts). ValueError: a bad line or cell."""
     study = Study(plan)
     expectations = study.expectations()
-    tables = {"table": table(study), "summary": summary(study), "tests": tests(study), "curves": curves(study)}
-    tables["verdicts"] = pd.DataFrame([verdict(study, each) for each in expectations], columns=VERDICTS)
+    tables = {study_files.TABLE: table(study), study_files.SUMMARY: summary(study)}
+    tables |= {study_files.TESTS: tests(study), study_files.CURVES: curves(study)}
+    tables[study_files.VERDICTS] = pd.DataFrame([verdict(study, each) for each in expectations], columns=VERDICTS)
     if plan.get("gap"):
-        tables |= {"gap": gap(study), "language": study.language}
+        tables |= {study_files.GAP: gap(study), study_files.LANGUAGE: study.language}
     if plan.get("trend"):
-        tables["trends"] = trends(study)
+        tables[study_files.TRENDS] = trends(study)
     if plan.get("published"):
-        tables["published"] = _published(plan)
+        tables[study_files.PUBLISHED] = _published(plan)
     for name, rows in tables.items():
-        rows.to_csv(out / f"{name}.csv", index=False, float_format="%.10g")
-    counts = {str(name): int(count) for name, count in tables["verdicts"]["verdict"].value_counts().items()}
-    missing = int((tables["table"]["status"] != "finished").sum())
-    return {"rows": len(tables["table"]), "missing": missing, "verdicts": counts}
+        with written(out / name) as beside:
+            rows.to_csv(beside, index=False, float_format="%.10g")
+    counts = {str(name): int(count) for name, count in tables[study_files.VERDICTS]["verdict"].value_counts().items()}
+    missing = int((tables[study_files.TABLE]["status"] != "finished").sum())
+    return {"rows": len(tables[study_files.TABLE]), "missing": missing, "verdicts": counts}
 
 
 def _published(plan: dict[str, Any]) -> pd.DataFrame:
@@ -224,7 +229,7 @@ def curves(study: Study) -> pd.DataFrame:
     found = [pd.DataFrame(columns=["variant", "seed", "step", *VAL])]
     for row in study.plan["rows"]:
         key = row["cells"].get("pretrain")
-        path = study.cells[key].folder / "history.csv" if key in study.cells else None
+        path = study.cells[key].folder / cell_files.HISTORY if key in study.cells else None
         if path is None or not path.is_file():
             continue
         history = pd.read_csv(path)

@@ -1,29 +1,25 @@
 """Everything that a run is, saved so that a killed run goes on as if it had not been.
 
-Files are written beside and renamed into place; each has a checksum, and of the last two the newest
-whole one is used. Only tensors and plain values are loaded.
+Each checkpoint has a checksum, written before it, and of the last two the newest whole one is used. Only tensors and
+plain values are loaded.
 """
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from clipvip.runtime.files import write_whole, written
+
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> None:
     """Write checkpoint `step` and drop all but the two newest."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:09d}.pt"
-    beside = path.with_suffix(".tmp")
-    with beside.open("wb") as handle:
-        torch.save(state, handle)
-        handle.flush()
-        os.fsync(handle.fileno())
-    digest = hashlib.sha256(beside.read_bytes()).hexdigest()
-    path.with_suffix(".sha256").write_text(digest)
-    beside.rename(path)
+    with written(path) as beside:
+        with beside.open("wb") as handle:  # given a path, torch would write its name into the file
+            torch.save(state, handle)
+        write_whole(path.with_suffix(".sha256"), hashlib.sha256(beside.read_bytes()).hexdigest())
     for old in sorted(folder.glob("step-*.pt"))[:-2]:
         old.unlink()
         old.with_suffix(".sha256").unlink(missing_ok=True)

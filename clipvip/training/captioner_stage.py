@@ -8,7 +8,9 @@ import pandas as pd
 from clipvip.config.stages import CaptionerSettings, FramesSettings
 from clipvip.corpora.captions import imported, quality
 from clipvip.corpora.captions.captioner import Captioner
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
 
 
 def make(settings: CaptionerSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
@@ -25,7 +27,8 @@ def make(settings: CaptionerSettings, inputs: dict[str, Path], out: Path, run: R
     from clipvip.training import tiny_captioner
 
     processor, model, history = tiny_captioner.train(settings, inputs, run)
-    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    with written(out / cell_files.HISTORY) as beside:
+        pd.DataFrame(history).to_csv(beside, index=False)
     Captioner(processor, model).save(out / "model")
     captioner = Captioner.load(out / "model", run.device)  # what is judged is what was written
     facts = {"steps": history[-1]["step"], "parameters": model.num_parameters(), "vocabulary": len(processor.tokenizer)}

@@ -13,7 +13,9 @@ from clipvip.evaluation.validation import open_split, validation
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.tiny_clip import tiny_clip
 from clipvip.model.tokenizer import train_tokenizer
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
 from clipvip.training.loop import VIDEO_TEXT, fit
 from clipvip.training.schedule import num_steps
 
@@ -59,7 +61,8 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         validate=lambda m: validation(m, tokenizer, clips, split, 1, batches.max_tokens),
         validate_at=frozenset(round(steps * i / VALIDATIONS) for i in range(VALIDATIONS + 1)),
     )
-    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    with written(out / cell_files.HISTORY) as beside:
+        pd.DataFrame(history).to_csv(beside, index=False)
     clip.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     facts = {"images": len(batches.clip_ids), "steps": steps, "validation": history[-1], "vocabulary": len(tokenizer)}

@@ -12,7 +12,9 @@ from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clips import open_clips
 from clipvip.evaluation.embedding import load_model, load_tokenizer
 from clipvip.evaluation.validation import open_split, validation
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
 from clipvip.training.loop import VIDEO_TEXT, fit
 from clipvip.training.schedule import num_steps
 
@@ -47,7 +49,8 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
         validate_at=frozenset(round(steps * (i + 1) / settings.validations) for i in range(settings.validations)),
         keep_best=True,
     )
-    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    with written(out / cell_files.HISTORY) as beside:
+        pd.DataFrame(history).to_csv(beside, index=False)
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     validated = {row["step"]: row["val/t2v/R@1"] for row in history if "val/t2v/R@1" in row}

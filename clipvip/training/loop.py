@@ -126,11 +126,7 @@ def fit(
     `validate` is asked after each step count in `validate_at` (0: before the first) and its metrics join
     the history as `val/...`; with `keep_best` the weights of the highest mean recall are the ones that stay.
     """
-    device = torch.device(run.device)
-    state = _state(model, settings, device)
-    model.video.recompute = run.recompute
-    if run.compile:
-        model.video.compile(backend=run.compile)
+    device, state = torch.device(run.device), _state(model, settings, run)
     progress = state.begin(run)
     steps, only = num_steps(settings, len(batches)), distributed.rank() == 0
     every, shows = max(1, steps // LOGGED), _Due(15.0)
@@ -164,8 +160,13 @@ def fit(
     return progress.history
 
 
-def _state(model: ClipVip, settings: OptimSettings, device: torch.device) -> State:
+def _state(model: ClipVip, settings: OptimSettings, run: Run) -> State:
+    """The model on its device, run as asked, with a fresh optimiser."""
+    device = torch.device(run.device)
     model.to(device).train()
+    model.video.recompute = run.recompute
+    if run.compile:
+        model.video.compile(backend=run.compile)
     groups = param_groups(model, settings.weight_decay, settings.decay_all)
     optimiser = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
     return State(model, optimiser, torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"))

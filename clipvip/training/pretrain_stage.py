@@ -16,7 +16,9 @@ from clipvip.data.subsets import nested
 from clipvip.data.text_store import Sentences
 from clipvip.evaluation.embedding import load_model, load_tokenizer
 from clipvip.evaluation.validation import open_split, validation
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
 from clipvip.training.loop import fit
 from clipvip.training.schedule import num_steps
 
@@ -41,7 +43,8 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     history = fit(
         model, batches, settings.terms, settings.optim, run, name="post-pretraining", validate=validate, validate_at=at
     )
-    pd.DataFrame(history).to_csv(out / "history.csv", index=False)
+    with written(out / cell_files.HISTORY) as beside:
+        pd.DataFrame(history).to_csv(beside, index=False)
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     captioned = len(batches.texts.get("caption", {}))
@@ -80,5 +83,5 @@ def _written(role: str, inputs: dict[str, Path]) -> Iterator[Any]:
     """Arrow batches of clip id and text."""
     if role == "subtitle":
         return manifest.scan(inputs["corpus"], ["clip_id", "text"], split="train")
-    captions = pq.ParquetFile(inputs["captions"] / "captions.parquet")
+    captions = pq.ParquetFile(inputs["captions"] / cell_files.CAPTIONS)
     return captions.iter_batches(manifest.PART, columns=["clip_id", "caption"])  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from clipvip.corpora.captions import captions_stage
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.corpora.captions.captions_stage import caption_shard
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
 from clipvip.training import tiny_captioner
 
 
@@ -42,13 +43,14 @@ def test_a_killed_shard_goes_on_where_it_stopped(
     run = fresh(tmp_path / "killed")
     part = run.work / "shard-1-of-2.parquet"
     read, write = captions_stage.Clips.centres, captions_stage._write
-    written: list[Path] = []
+    whole_parts: list[Path] = []
 
     def killing(rows: pd.DataFrame, path: Path) -> None:
-        if len(written) == 2:
-            path.with_suffix(".tmp").write_bytes(b"torn")
-            os.kill(os.getpid(), signal.SIGKILL)
-        written.append(path)
+        if len(whole_parts) == 2:
+            with written(path) as beside:
+                beside.write_bytes(b"torn")
+                os.kill(os.getpid(), signal.SIGKILL)
+        whole_parts.append(path)
         write(rows, path)
 
     monkeypatch.setattr(captions_stage, "_write", killing)

@@ -75,7 +75,7 @@ def test_the_file_holds_frames_and_weights(
 
     ids = list(manifest.clip_ids(corpus_inputs["corpus"], split="test"))[:2]
     attention_examples.write(own.video, opened, ids, 3, tmp_path)
-    with np.load(tmp_path / attention_examples.NAME, allow_pickle=False) as found:
+    with np.load(tmp_path / "gaze.npz", allow_pickle=False) as found:
         assert found["clip_ids"].tolist() == ids
         np.testing.assert_array_equal(found["frames"][1], opened.sample(ids[1], 3, None))
         assert found["proxies"].shape[:3] == (2, 2, 3)

@@ -146,7 +146,7 @@ def test_gaze_shows_frames_and_each_frames_share(tmp_path: Path) -> None:
     figure = figures.gaze(folder)
     assert figure is not None
     key = next(row for row in read_plan(folder)["rows"] if row["variant"] == "clip_vip")["cells"]["fine_tuned/msrvtt"]
-    with np.load(results_root(folder) / "cells/evaluate" / key.split("/")[-1] / figures.GAZE) as found:
+    with np.load(results_root(folder) / "cells/evaluate" / key.split("/")[-1] / "gaze.npz") as found:
         weights = found["read"][1]
     part = figure.subfigs[1]
     assert part.get_suptitle() == "clip1"

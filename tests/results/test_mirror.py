@@ -248,24 +248,3 @@ def test_a_store_must_be_created_first(tree: Tree, tmp_path: Path) -> None:
     plan = {**read_plan(study(tree, "main")), "experiment": "other"}
     with pytest.raises(ValueError, match="not made by `create`"):
         mirror.mirror(plan, f"sqlite:///{tmp_path}/mlflow.db", study(tree, "main"))
-
-
-@pytest.mark.parametrize(
-    ("name", "allowed"), [("t2v/R@5", "t2v/R_at_5"), ("val/t2v/R@10", "val/t2v/R_at_10"), ("Zeit (µs)", "Zeit __s_")]
-)
-def test_metric_names_are_allowed(name: str, allowed: str) -> None:
-    assert metric_name(name) == allowed
-
-
-def test_a_long_history_is_thinned_but_keeps_validations(tree: Tree) -> None:
-    folder = tree.pretrain({"pooling": "full"}, "subtitle", 500, 0)
-    steps = np.arange(1, 60_001)
-    history = pd.DataFrame({"step": steps, "loss": 1.0, "val/t2v/R@5": np.where(steps % 7001 == 0, 3.0, np.nan)})
-    history.to_csv(folder / "history.csv", index=False)
-    rows = [{"variant": "a", "seed": 0, "cells": {"pretrain": folder.name}}]
-    plan = {**read_plan(study(tree, "main")), "experiment": "long", "study": "long", "rows": rows}
-    mirror.mirror(plan, uri(tree), study(tree, "main"))
-    client = MlflowClient(uri(tree))
-    (run,) = client.search_runs([client.get_experiment_by_name("long").experiment_id], "tags.stage = 'pretrain'")
-    assert len(client.get_metric_history(run.info.run_id, "loss")) < 600
-    assert len(client.get_metric_history(run.info.run_id, "val/t2v/R_at_5")) == 8

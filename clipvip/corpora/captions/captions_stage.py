@@ -5,7 +5,6 @@ code in both cases. A clip without a caption has no row: no caption is ever made
 """
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -22,17 +21,13 @@ from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import manifest, unreadable
 from clipvip.data.clips import Clips, open_clips
 from clipvip.data.media.file_header import VideoError
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import write_whole, written
 
 BATCH = 256  # frames captioned at a time
 PART = 8 * BATCH  # clips that a kill loses at most
 EMPTY = "empty caption"
-
-
-# -- the captioner ---------------------------------------------------------------------------------
-
-
-# -- captions --------------------------------------------------------------------------------------
 
 
 def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
@@ -52,10 +47,10 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     allowed = manifest.max_bad(inputs["corpus"])
     unreadable.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
     if "world" in inputs and settings.num_frames % 2:  # what is known is of the middle frame
-        truth = pd.read_parquet(inputs["world"] / "truth.parquet")
+        truth = pd.read_parquet(inputs["world"] / cell_files.TRUTH)
         of_middle = rows[rows["caption"].notna() & (rows["frame"] == settings.num_frames // 2)]
         facts["quality"] = quality.by_attribute(of_middle, truth)
-        (out / "quality.json").write_text(json.dumps(facts["quality"], indent=1) + "\n")
+        write_whole(out / cell_files.QUALITY, json.dumps(facts["quality"], indent=1) + "\n")
     return facts
 
 
@@ -83,7 +78,7 @@ def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
     written = rows[rows["caption"].notna()].drop_duplicates(["clip_id", "caption"])
     if written.empty:
         raise ValueError(f"{out}: not one clip of {len(rows)} has a caption: {dict(rows['reason'].value_counts())}")
-    _write(written[["clip_id", "caption", "model"]], out / "captions.parquet")
+    _write(written[["clip_id", "caption", "model"]], out / cell_files.CAPTIONS)
     clips, captioned = rows["clip_id"].nunique(), written["clip_id"].nunique()
     bare = rows[~rows["clip_id"].isin(written["clip_id"])].drop_duplicates("clip_id")
     return {
@@ -103,7 +98,7 @@ def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str
     if ids and (inputs["captioner"] / imported.NAME).is_file():
         _write(imported.rows(inputs["captioner"], ids), folder / "all.parquet")
         return [folder / "all.parquet"]
-    parts = sorted(folder.glob("*.parquet"))
+    parts = sorted(folder.glob("[0-9]*.parquet"))
     done = set(_read(parts)["clip_id"]) if parts else set()
     todo = [clip_id for clip_id in ids if clip_id not in done]
     if not todo:
@@ -164,7 +159,5 @@ def _read(parts: Sequence[Path]) -> pd.DataFrame:
 
 
 def _write(rows: pd.DataFrame, path: Path) -> None:
-    """Written beside and renamed, so that a kill leaves no torn file."""
-    beside = path.with_suffix(".tmp")
-    rows.to_parquet(beside, index=False)
-    os.replace(beside, path)
+    with written(path) as beside:
+        rows.to_parquet(beside, index=False)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipvip.config.stages import CorpusSettings
+from clipvip.corpora import annotation_files
 from clipvip.corpora.formats import authors
 from clipvip.corpora.formats.annotation import ENDINGS, Clip, Media, Split, field, find, json_file, paragraph, places
 
 SOURCE = "paragraph"
 FOLDERS = ("videos", "Activity_Videos", "", "v1-2/train", "v1-2/val", "v1-3/train_val")
-FILES: dict[Split, str] = {"train": "train.json", "test": "val_1.json"}
+FILES: dict[Split, str] = {"train": annotation_files.ACTIVITYNET_TRAIN, "test": annotation_files.ACTIVITYNET_TEST}
 
 
 def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:

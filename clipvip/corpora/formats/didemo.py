@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config.stages import CorpusSettings
+from clipvip.corpora import annotation_files
 from clipvip.corpora.formats import authors
 from clipvip.corpora.formats.annotation import (
     ENDINGS,
@@ -39,7 +40,10 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
         yield from authors.read(root, settings, lambda stem: _media(stem, [stem]), paragraphs=True)
         return
     for split in SPLITS:
-        path, listed = find(root, f"{split}_data.json"), find_any(root, f"{split}_list.txt")
+        path, listed = (
+            find(root, annotation_files.DIDEMO_DATA.format(split)),
+            find_any(root, annotation_files.DIDEMO_LIST.format(split)),
+        )
         names: defaultdict[str, dict[str, None]] = defaultdict(dict)  # stem -> its full names, in order
         for _, line in lines(listed) if listed else ():
             names[_stem(line.strip())][line.strip()] = None

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipvip.config.stages import CorpusSettings
+from clipvip.corpora import annotation_files
 from clipvip.corpora.formats.annotation import Clip, Media, field, find, json_lines
 from clipvip.data import lmdb_texts
 from clipvip.data.clip_ids import Ids
@@ -27,7 +28,7 @@ Pair = tuple[str, str]  # clip id, text
 def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     """The clips of all lists in order of file name; a clip is its cut file."""
     databases = (root / name for name in ("subtitles", "subtitles.lmdb"))
-    said = next(filter(lmdb_texts.is_database, databases), None) or find(root, "subtitles.jsonl")
+    said = next(filter(lmdb_texts.is_database, databases), None) or find(root, annotation_files.HDVILA_SUBTITLES)
     lists = sorted((root / "metafiles").glob("*.jsonl")) or sorted(root.glob("meta_part*.jsonl"))
     if not lists:
         raise ValueError(f"{root}: no metafiles/*.jsonl; check `root`")

@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipvip.config.stages import CorpusSettings
+from clipvip.corpora import annotation_files
 from clipvip.corpora.formats import authors
 from clipvip.corpora.formats.annotation import Clip, Media, Split, find, lines, places
 
 SOURCE = "caption"
 FOLDERS = ("videos", "", "clips")
 FILES: dict[Split, tuple[str, ...]] = {
-    "train": ("LSMDC16_annos_training.csv",),
-    "val": ("LSMDC16_annos_val.csv",),
-    "test": ("LSMDC16_challenge_1000_publictect.csv", "LSMDC16_challenge_1000_publictest.csv"),
+    "train": (annotation_files.LSMDC_TRAIN,),
+    "val": (annotation_files.LSMDC_VAL,),
+    "test": (annotation_files.LSMDC_TEST, "LSMDC16_challenge_1000_publictest.csv"),
 }
 
 

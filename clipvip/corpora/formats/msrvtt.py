@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from clipvip.config.stages import CorpusSettings
+from clipvip.corpora import annotation_files
 from clipvip.corpora.formats import authors
 from clipvip.corpora.formats.annotation import Clip, Media, Split, csv_rows, field, find, find_any, json_file, places
 
@@ -41,7 +42,7 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
         return
     for _, row in csv_rows(find(root, f"MSRVTT_train.{protocol}.csv"), "video_id"):
         yield clip(row["video_id"], "train", captions[row["video_id"]])
-    for _, row in csv_rows(find(root, "MSRVTT_JSFUSION_test.csv"), "video_id", "sentence"):
+    for _, row in csv_rows(find(root, annotation_files.MSRVTT_TEST), "video_id", "sentence"):
         yield clip(row["video_id"], "test", [row["sentence"]])
 
 
@@ -57,12 +58,12 @@ def _youtube(url: str) -> str | None:
 
 def _data(root: Path) -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
     """Official split, captions and address by video; the captions of a video need not stand together in the file."""
-    paths = [find_any(root, "MSRVTT_data.json")]
+    paths = [find_any(root, annotation_files.MSRVTT_DATA)]
     if paths == [None]:  # the original release came in two files
         names = ("train_val_videodatainfo.json", "test_videodatainfo.json")
         paths = [find_any(root, name) for name in names]
     if None in paths:
-        paths = [find(root, "MSRVTT_data.json")]  # raises, with the name to look for
+        paths = [find(root, annotation_files.MSRVTT_DATA)]  # raises, with the name to look for
     videos: dict[str, str] = {}
     urls: dict[str, str] = {}
     captions: defaultdict[str, list[str]] = defaultdict(list)

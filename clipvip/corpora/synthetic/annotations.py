@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config.stages import Part
+from clipvip.corpora import annotation_files
 from clipvip.corpora.synthetic.addresses import Address
 from clipvip.corpora.synthetic.clips import Split, Take
 from clipvip.corpora.synthetic.language import Utterance
@@ -98,7 +99,7 @@ def _narrated(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
     )
     _lines(out / "metafiles" / "meta_part0.jsonl", meta)
     said = (json.dumps({"clip_id": clip.address.clip_id, "text": clip.texts[0].text}) for clip in clips)
-    _lines(out / "subtitles.jsonl", said)
+    _lines(out / annotation_files.HDVILA_SUBTITLES, said)
 
 
 def _alt_text(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
@@ -139,13 +140,13 @@ def _msrvtt(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
         {"sen_id": number, "video_id": clip.address.clip_id, "caption": said.text}
         for number, (clip, said) in enumerate(_rounds(clips))
     ]
-    _json(out / "MSRVTT_data.json", {"info": {}, "videos": videos, "sentences": sentences})
+    _json(out / annotation_files.MSRVTT_DATA, {"info": {}, "videos": videos, "sentences": sentences})
     _csv(out / "MSRVTT_train.9k.csv", ("video_id",), ((clip.address.clip_id,) for clip in train))
     rows = (
         (f"ret{number}", clip.address.clip_id.replace("video", "msr"), clip.address.clip_id, clip.texts[0].text)
         for number, clip in enumerate(test)
     )
-    _csv(out / "MSRVTT_JSFUSION_test.csv", ("key", "vid_key", "video_id", "sentence"), rows)
+    _csv(out / annotation_files.MSRVTT_TEST, ("key", "vid_key", "video_id", "sentence"), rows)
 
 
 def _didemo(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
@@ -165,15 +166,15 @@ def _didemo(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
                 parts.append((place, {"annotation_id": number, "dl_link": link} | part))
                 number += 1
         parts.sort(key=lambda part: part[0])  # not grouped by video, as in the public files
-        _json(out / f"{split}_data.json", [part for _, part in parts])
-        _lines(out / f"{split}_list.txt", (clip.address.detail["video"] for clip in chosen))
+        _json(out / annotation_files.DIDEMO_DATA.format(split), [part for _, part in parts])
+        _lines(out / annotation_files.DIDEMO_LIST.format(split), (clip.address.detail["video"] for clip in chosen))
 
 
 def _lsmdc(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
     names: Mapping[Split, str] = {
-        "train": "LSMDC16_annos_training.csv",
-        "val": "LSMDC16_annos_val.csv",
-        "test": "LSMDC16_challenge_1000_publictect.csv",
+        "train": annotation_files.LSMDC_TRAIN,
+        "val": annotation_files.LSMDC_VAL,
+        "test": annotation_files.LSMDC_TEST,
     }
     for split, name in names.items():
         rows = []
@@ -184,7 +185,9 @@ def _lsmdc(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
 
 
 def _activitynet(clips: Clips, out: Path, pixels: int, seconds: float) -> None:
-    for split, name, ids in (("train", "train.json", "train_ids.json"), ("test", "val_1.json", "val_ids.json")):
+    train = ("train", annotation_files.ACTIVITYNET_TRAIN, "train_ids.json")
+    test = ("test", annotation_files.ACTIVITYNET_TEST, "val_ids.json")
+    for split, name, ids in (train, test):
         chosen = {clip.address.clip_id: clip for clip in clips if clip.split == split}
         videos = {}
         for clip_id, clip in chosen.items():

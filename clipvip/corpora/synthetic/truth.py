@@ -7,13 +7,14 @@ from typing import Any
 import pandas as pd
 
 from clipvip.corpora.synthetic.scenes import NAMES
+from clipvip.runtime import cell_files
 
 ALWAYS_SEEN = ("background", "light")  # whether or not the object is in sight
 
 
 def known_scenes(root: str) -> dict[str, set[tuple[str, str]]]:
     """Clip id -> (slot, value) of all that its middle frame shows; nothing where the media are no generated world."""
-    path = Path(root) / "truth.parquet"
+    path = Path(root) / cell_files.TRUTH
     if not path.is_file():
         return {}
     rows = pd.read_parquet(path, columns=["clip_id", "middle"])

@@ -25,7 +25,9 @@ from clipvip.corpora.synthetic.clips import KINDS, PARTS, SPLITS, draw
 from clipvip.corpora.synthetic.media import write_image, write_video
 from clipvip.corpora.synthetic.render import render
 from clipvip.corpora.synthetic.scenes import facts_at, named, reverse
+from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
+from clipvip.runtime.files import written
 
 JUDGED = ("val", "test")  # splits whose perfect reader is computed
 # Clips that fit a text; texts that fit a clip; of these, the ones its reader puts before the clip's own, and level.
@@ -37,7 +39,8 @@ def make(settings: WorldSettings, inputs: dict[str, Path], out: Path, run: Run) 
     clips = gather(settings)
     WRITERS[settings.part](clips, out, settings.pixels, settings.frames / settings.fps)
     truth, ceilings = _truth(settings, clips)
-    truth.to_parquet(out / "truth.parquet", index=False)
+    with written(out / cell_files.TRUTH) as beside:
+        truth.to_parquet(beside, index=False)
     started = time.perf_counter()
     for clip in tqdm(clips, desc=f"world {settings.part}", unit="clip", disable=None):
         path = out / clip.address.path

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipvip.data.media.file_header import VideoError
+from clipvip.runtime.files import written
 
 NAME = "checksums.csv"
 CHANGED = "changed since its sha256 was recorded"
@@ -36,7 +37,7 @@ def of(path: Path) -> Sum:
 
 def write(sums: Mapping[str, Sum], folder: Path) -> None:
     """Write the table into `folder`, in order of path."""
-    with open(folder / NAME, "w", encoding="utf-8", newline="") as file:
+    with written(folder / NAME) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows((path, sums[path].bytes, sums[path].sha256) for path in sorted(sums))

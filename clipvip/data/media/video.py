@@ -7,27 +7,22 @@ of one frame. Whatever cannot be read raises `VideoError`, which names the file 
 taken in its place. Flipped bits inside a stream may still decode: only a checksum would find those.
 """
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import decord
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
 from clipvip.data.media.file_header import VideoError, check_header, is_image
+from clipvip.data.media.in_order import CHUNK, Frames, decode_in_order, measure, refuse_claims
 
-Frames = UInt8[np.ndarray, "frames height width 3"]
 Choice = Callable[[int, float], Sequence[int]]  # (frames in the file, frames per second) -> increasing indices
 
-CHUNK = 64  # frames decoded at a time: bounds the memory of a long, large video
-
 decord.logging.set_level(decord.logging.QUIET)  # the reasons travel in VideoError
-logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 
 def count_frames(path: str | Path) -> int:
@@ -159,24 +154,12 @@ def _thinned(inside: range, rate: float, fps: float | None) -> Sequence[int]:
 def _open(path: str | Path) -> tuple[Any, int, float]:
     """decord's reader (None where it fails), frames, frames per second."""
     check_header(path)
-    _refuse_claims(path)
+    refuse_claims(path)
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
         return reader, len(reader), float(reader.get_avg_fps())
     except (decord.DECORDError, RuntimeError):
-        return None, *_measure(path)
-
-
-def _refuse_claims(path: str | Path) -> None:
-    """VideoError where a broken header claims more frames than the file has bytes: decord would allocate them all, and
-    end the process."""
-    try:
-        with av.open(str(path)) as container:
-            claimed = max((stream.frames for stream in container.streams.video), default=0)
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from None
-    if claimed > (size := Path(path).stat().st_size):
-        raise VideoError(path, f"claims {claimed} frames in {size} bytes")
+        return None, *measure(path)
 
 
 def _decode(path: str | Path, choose: Choice) -> Iterator[Frames]:
@@ -197,7 +180,7 @@ def _decode(path: str | Path, choose: Choice) -> Iterator[Frames]:
         if begun:  # the file is good up to here only
             raise VideoError(path, str(error).strip().splitlines()[-1]) from None
     if not begun:
-        yield from _decode_in_order(path, indices)
+        yield from decode_in_order(path, indices)
 
 
 def _image(path: str | Path) -> Frames:
@@ -211,42 +194,3 @@ def _image(path: str | Path) -> Frames:
 def _chunks(indices: Sequence[int]) -> Iterator[Sequence[int]]:
     for position in range(0, len(indices), CHUNK):
         yield indices[position : position + CHUNK]
-
-
-def _measure(path: str | Path) -> tuple[int, float]:
-    """Frames and frames per second, by PyAV; packets are counted where the container does not say."""
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError(path, "no video stream")
-            stream = container.streams.video[0]
-            rate = float(stream.average_rate or stream.guessed_rate or 1)
-            return stream.frames or sum(packet.size > 0 for packet in container.demux(stream)), rate
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from None
-
-
-def _decode_in_order(path: str | Path, indices: Sequence[int]) -> Iterator[Frames]:
-    """By PyAV: decode from the first frame on, convert only those wanted."""
-    wanted, held, seen = set(indices), list[Frames](), 0
-    try:
-        with av.open(str(path)) as container:
-            decoder = container.streams.video[0].codec_context
-            if decoder is None:  # a codec that nobody knows: flipped bits in its name
-                raise VideoError(path, "no decoder for its video stream")
-            decoder.thread_count = 1
-            for frame in container.decode(video=0):
-                if seen in wanted:
-                    held.append(frame.to_ndarray(format="rgb24"))
-                seen += 1
-                if len(held) == CHUNK:
-                    yield np.stack(held)
-                    held = []
-                if seen > indices[-1]:
-                    break
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from None
-    if seen <= indices[-1]:
-        raise VideoError(path, f"cut short: frame {indices[-1]} asked for, {seen} can be decoded")
-    if held:
-        yield np.stack(held)

@@ -9,17 +9,18 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from clipvip.results import study_files
 from clipvip.results.finished import find, reach, read_plan, results_root
 from clipvip.results.report import panels
 from clipvip.results.report.panels import STYLE, WIDTH
 from clipvip.results.study_folder import dot_metrics, read
-
-GAZE = "gaze.npz"  # of an evaluation: frames and attention of a few clips
+from clipvip.runtime import cell_files
+from clipvip.runtime.files import written
 
 
 def curves(folder: Path) -> Figure:
     """Zero-shot R@5 on val along post-pretraining, a panel a family of variants; below, fine-tuned scores on test."""
-    metric, rows, plan = "val/t2v/R@5", read(folder, "curves.csv"), read_plan(folder)
+    metric, rows, plan = "val/t2v/R@5", read(folder, study_files.CURVES), read_plan(folder)
     names = list(dict.fromkeys(row["variant"] for row in plan["rows"]))
     drawn = [name for name in names if name in set(rows["variant"])]
     families = {name: panels.family(name, names) for name in drawn}
@@ -50,7 +51,7 @@ def curves(folder: Path) -> Figure:
 
 def dots(folder: Path) -> Figure:
     """Dot and 95 % interval of every variant, a panel a metric, first those of the expectations; baseline as a line."""
-    plan, summary, metrics = read_plan(folder), read(folder, "summary.csv"), dot_metrics(folder)[:4]
+    plan, summary, metrics = read_plan(folder), read(folder, study_files.SUMMARY), dot_metrics(folder)[:4]
     with rc_context(STYLE):
         rows = (len(metrics) + 1) // 2
         figure = Figure(figsize=(WIDTH, 0.6 + rows * (0.7 + 0.24 * len(summary))), layout="constrained")
@@ -63,7 +64,7 @@ def dots(folder: Path) -> Figure:
 
 def bars(folder: Path, ends: Sequence[str] = ("t2v/R@1", "t2v/R@5")) -> Figure:
     """Bars of the variants side by side for every downstream set, with 95 % intervals and the ceiling as a tick."""
-    plan, summary = read_plan(folder), read(folder, "summary.csv").set_index("variant")
+    plan, summary = read_plan(folder), read(folder, study_files.SUMMARY).set_index("variant")
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         figure.suptitle(plan["title"])
@@ -94,7 +95,7 @@ def heatmap(folder: Path) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH * 0.6, 3.2), layout="constrained")
         figure.suptitle(read_plan(folder)["title"])
-        panels.heatmap(figure.subplots(), read(folder, "gap.csv"))
+        panels.heatmap(figure.subplots(), read(folder, study_files.GAP))
     return figure
 
 
@@ -109,14 +110,14 @@ def projection(folder: Path) -> Figure:
 
 def gap(folder: Path) -> Figure:
     """The domain-gap study in one figure: `heatmap`, the retrieval that follows, and `projection`."""
-    plan, summary = read_plan(folder), read(folder, "summary.csv")
+    plan, summary = read_plan(folder), read(folder, study_files.SUMMARY)
     with rc_context(STYLE):
         heights = (max(2.8, 1.0 + 0.3 * len(summary)), 1.9)
         figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained")
         figure.suptitle(plan["title"])
         upper, lower = panels.parts(figure, heights)
         left, right = upper.subfigures(1, 2, width_ratios=(3, 4))
-        panels.heatmap(left.subplots(), read(folder, "gap.csv"))
+        panels.heatmap(left.subplots(), read(folder, study_files.GAP))
         panels.dot_panels(right, folder, plan, dot_metrics(folder)[:1])
         _note(right, lines=2)
         panels.projection(lower, _points(folder))
@@ -128,7 +129,9 @@ def gaze(folder: Path, variant: str = "clip_vip", downstream: str = "msrvtt") ->
     plan = read_plan(folder)
     keys = (row["cells"].get(f"fine_tuned/{downstream}") for row in plan["rows"] if row["variant"] == variant)
     cells = reach(results_root(folder), filter(None, keys))
-    path = next((cell.folder / GAZE for cell in cells.values() if (cell.folder / GAZE).is_file()), None)
+    path = next(
+        (cell.folder / cell_files.GAZE for cell in cells.values() if (cell.folder / cell_files.GAZE).is_file()), None
+    )
     if path is None:
         return None
     with np.load(path, allow_pickle=False) as found, rc_context(STYLE):
@@ -151,8 +154,9 @@ def save(figure: Figure, folder: Path, name: str = "figure") -> list[Path]:
     """Write <name>.svg and <name>.png into the folder, byte for byte the same for the same figure; their paths."""
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
     with rc_context(STYLE):
-        figure.savefig(paths[0], metadata={"Date": None})
-        figure.savefig(paths[1], metadata={"Software": None})
+        for path, undated in zip(paths, ("Date", "Software"), strict=True):
+            with written(path) as beside:
+                figure.savefig(beside, metadata={undated: None})
     return paths
 
 
@@ -160,8 +164,10 @@ def _points(folder: Path) -> pd.DataFrame:
     """points.csv of the study's domain-gap cell: source, kind ("source" or "downstream"), x, y."""
     key = read_plan(folder)["gap"]
     if not key:
-        raise ValueError(f"{folder / 'plan.json'}: the study has no domain-gap cell; set `gap: true` in studies.yaml")
-    return read(find(results_root(folder), key).folder, "points.csv")
+        raise ValueError(
+            f"{folder / study_files.PLAN}: the study has no domain-gap cell; set `gap: true` in studies.yaml"
+        )
+    return read(find(results_root(folder), key).folder, cell_files.POINTS)
 
 
 def _note(part: Any, lines: int = 1) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from clipvip.config.registry import stage_of
+from clipvip.results import numbers, study_files
 from clipvip.results.finished import generated, read_plan
 
 VERDICTS = {"yes": "appears", "no": "does not appear, the contrary is measured", "undetermined": "is undetermined"}
@@ -23,7 +24,7 @@ def findings(folder: Path) -> str:
 
 
 def _verdicts(folder: Path) -> pd.DataFrame:
-    path = folder / "verdicts.csv"
+    path = folder / study_files.VERDICTS
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the study's tables first (target ablate_{folder.name})")
     verdicts = pd.read_csv(path)
@@ -51,28 +52,19 @@ def _overall(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
 
 def _line(row: Any) -> str:
     """One expectation: both values, their difference (left minus right) with its interval, and the verdict."""
-    unit, digits = _unit(row["metric"])
-    left, right, difference, low, high = (row[key] for key in ("left", "right", "difference", "low", "high"))
-    if any(pd.isna(value) for value in (left, right, difference)):
+    metric = str(row["metric"])
+    if any(pd.isna(row[key]) for key in ("left", "right", "difference")):
         return f"`{row['expect']}` is undetermined: a value is missing."
-    said = f"`{row['expect']}` {VERDICTS[row['verdict']]}: {left:.{digits}f} against {right:.{digits}f}"
-    said += f", a difference of {difference:+.{digits}f}{unit}"
-    if pd.isna(low) or pd.isna(high):
-        return f"{said}, without an interval."
-    return f"{said} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})."
-
-
-def _unit(metric: str) -> tuple[str, int]:
-    """Unit of a difference in this metric, and its digits."""
-    if metric.startswith("nmi/"):
-        return "", 3
-    end = metric.rsplit("/", 1)[-1]
-    return (" points", 1) if end.startswith("R@") or end == "order" else (" ranks", 1)
+    said = f"`{row['expect']}` {VERDICTS[row['verdict']]}: "
+    said += f"{numbers.value(row['left'], metric)} against {numbers.value(row['right'], metric)}"
+    said += f", a difference of {numbers.difference(row['difference'], metric)}{numbers.unit(metric)}"
+    interval = numbers.interval(row["low"], row["high"], metric, signed=True)
+    return f"{said} (95 % interval {interval})." if interval else f"{said}, without an interval."
 
 
 def _trends(folder: Path) -> list[str]:
     """A sentence a slope whose interval leaves 0 out; one for those that do not."""
-    path = folder / "trends.csv"
+    path = folder / study_files.TRENDS
     rows = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     said, unclear = [], []
     for _, row in rows.iterrows():
@@ -80,15 +72,17 @@ def _trends(folder: Path) -> list[str]:
         if row["low"] <= 0 <= row["high"]:
             unclear.append(name)
             continue
-        bounds = f"95 % interval {row['low']:+.1f} to {row['high']:+.1f}"
-        said.append(f"Each doubling of {row['along']} changes {name} by {row['per_doubling']:+.1f} points ({bounds}).")
+        metric = str(row["metric"])
+        bounds = f"95 % interval {numbers.interval(row['low'], row['high'], metric, signed=True)}"
+        slope = f"{numbers.difference(row['per_doubling'], metric)}{numbers.unit(metric)}"
+        said.append(f"Each doubling of {row['along']} changes {name} by {slope} ({bounds}).")
     if unclear:
         said.append(f"No slope that can be told from none along {rows['along'].iloc[0]}: {', '.join(unclear)}.")
     return said
 
 
 def _missing(folder: Path) -> str:
-    path = folder / "table.csv"
+    path = folder / study_files.TABLE
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     if "status" not in table.columns:
         return ""
@@ -105,7 +99,7 @@ def _unfinished(row: Any) -> str:
 
 def _mixed(folder: Path) -> str:
     """Whether rows of the table were made by different code."""
-    path = folder / "table.csv"
+    path = folder / study_files.TABLE
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     if "fingerprints" not in table.columns:
         return ""

@@ -10,6 +10,7 @@ from PIL import Image
 
 from clipvip.data.frame_cache import FrameCache
 from clipvip.results.finished import Finished, uses
+from clipvip.runtime import cell_files
 
 GALLERY = ("main", "clip_vip", "msrvtt")  # study, variant, downstream set
 STRIP = 4  # frames of a film strip
@@ -23,7 +24,7 @@ def gallery(plans: list[dict[str, Any]], cells: dict[str, Finished]) -> dict[str
     role = f"fine_tuned/{name}"
     keys = [use.key for use in uses({"rows": rows}) if use.role == role]
     cell = cells.get(keys[0]) if keys else None
-    if cell is None or not (cell.folder / "retrieved.json").is_file():
+    if cell is None or not (cell.folder / cell_files.RETRIEVED).is_file():
         return {"missing": f"retrieved clips of {variant} on {name} in the study {study}"}
     frames = cells.get(cell.inputs.get("frames", ""))
     cache = FrameCache.open(frames.folder) if frames is not None else None
@@ -33,7 +34,7 @@ def gallery(plans: list[dict[str, Any]], cells: dict[str, Finished]) -> dict[str
             "rank": f"{query['rank']:g}",
             "hits": [_hit(place, hit, cache) for place, hit in enumerate(query["top"], start=1)],
         }
-        for query in json.loads((cell.folder / "retrieved.json").read_text())
+        for query in json.loads((cell.folder / cell_files.RETRIEVED).read_text())
     ]
     says = f"A few queries of the test split of {name}, not chosen by their rank, with the clips that {variant} (seed "
     says += (

@@ -6,11 +6,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from clipvip.results import study_files
 from clipvip.results.finished import Finished, generated, reach, read_plan, results_root, uses
 from clipvip.results.report.findings import findings
 from clipvip.results.report.gallery import data_url, gallery
 from clipvip.results.report.report_tables import TABLES
 from clipvip.results.study_results import Study
+from clipvip.runtime.files import write_whole
 
 SMALL_WORLD = (
     "These numbers come from a small generated world. They are never comparable with the paper's: "
@@ -43,8 +45,7 @@ def make(folders: list[Path], out: Path) -> None:
             for key, cell in sorted(cells.items(), key=lambda item: (item[1].stage, item[0]))
         ],
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    write_whole(out, page)
 
 
 # -- studies -------------------------------------------------------------------------------------------
@@ -57,9 +58,9 @@ def _study(folder: Path) -> dict[str, Any]:
             tables.append(shown(folder))
         elif not asked or plan.get(asked):
             missing.append(f"{name} (the study's tables are not written yet)")
-    figure, gaze = folder / "figure.svg", folder / "gaze.svg"
+    figure, gaze = folder / study_files.FIGURE, folder / study_files.GAZE
     if not figure.is_file():
-        missing.append("figure.svg (the study's notebook has not run yet)")
+        missing.append(f"{study_files.FIGURE} (the study's notebook has not run yet)")
     return {
         "name": plan["study"],
         "title": plan["title"],
@@ -68,7 +69,7 @@ def _study(folder: Path) -> dict[str, Any]:
         "tables": tables,
         "figure": data_url("svg+xml", figure.read_bytes()) if figure.is_file() else None,
         "gaze": data_url("svg+xml", gaze.read_bytes()) if gaze.is_file() else None,
-        "findings": findings(folder) if (folder / "verdicts.csv").is_file() else None,
+        "findings": findings(folder) if (folder / study_files.VERDICTS).is_file() else None,
     }
 
 
@@ -86,7 +87,10 @@ def _not_run(folders: list[Path], plans: list[dict[str, Any]], cells: dict[str, 
                 who, _ = asked.setdefault(f"{use.stage}/{use.key}", ([], reasons.get(use.key, "not made yet")))
                 who.append(f"{plan['study']}{of} ({use.role})")
     found = [(f"{name}: {'; '.join(who)}", why) for name, (who, why) in asked.items()]
-    given, beside = {folder.resolve() for folder in folders}, sorted(folders[0].resolve().parent.glob("*/plan.json"))
+    given, beside = (
+        {folder.resolve() for folder in folders},
+        sorted(folders[0].resolve().parent.glob(f"*/{study_files.PLAN}")),
+    )
     found += [(f"the study {path.parent.name}", "not on this page") for path in beside if path.parent not in given]
     return found
 

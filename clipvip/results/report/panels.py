@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clipvip.results import numbers, study_files
 from clipvip.results.study_folder import read
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")
@@ -91,7 +92,7 @@ def curve(axis: Axes, rows: pd.DataFrame, metric: str, name: str, index: int) ->
 
 def dot_panels(part: Any, folder: Path, plan: dict[str, Any], metrics: Sequence[str]) -> None:
     """Panels side by side in a part of a figure, variants from top to bottom; a metric without a column has none."""
-    summary, table = read(folder, "summary.csv"), read(folder, "table.csv")
+    summary, table = read(folder, study_files.SUMMARY), read(folder, study_files.TABLE)
     metrics = [metric for metric in metrics if metric in summary.columns and metric in table.columns]
     axes = part.subplots(1, max(len(metrics), 1), sharey=True, squeeze=False)[0]
     places = np.arange(len(summary))
@@ -109,7 +110,9 @@ def dot_panels(part: Any, folder: Path, plan: dict[str, Any], metrics: Sequence[
         axis.set_yticks(places, list(summary["variant"]))
         axis.set_xlabel(label(metric))
         if np.isfinite(ceiling(summary, metric)):  # in words: as a line it would squeeze what is compared
-            axis.set_title(f"a perfect reader: {ceiling(summary, metric):.1f}", fontsize=7.5, loc="right")
+            axis.set_title(
+                f"a perfect reader: {numbers.value(ceiling(summary, metric), metric)}", fontsize=7.5, loc="right"
+            )
         axis.grid(axis="x")
     axes[0].set_ylim(len(summary) - 0.5, -0.5)
     axes[0].set_ylabel("variant")
@@ -126,7 +129,7 @@ def heatmap(axis: Axes, rows: pd.DataFrame) -> None:
         for column, name in enumerate(sets):
             value, low, high = (float(cells.loc[(source, name), key]) for key in ("nmi", "low", "high"))
             colour = "black" if value > 0.6 * most else "white"
-            text = f"{value:.3f}\n± {(high - low) / 2:.3f}"
+            text = f"{numbers.value(value, 'nmi')}\n± {numbers.value((high - low) / 2, 'nmi')}"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=6.5)
     axis.set_xticks(range(len(sets)), sets, rotation=20 if len(sets) > 2 else 0)
     axis.set_yticks(range(len(sources)), sources)

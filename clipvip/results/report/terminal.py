@@ -1,37 +1,26 @@
 """A study in a terminal, or in a README: its verdicts and its main columns with their intervals, as Markdown."""
 
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
+from clipvip.results import numbers, study_files
 from clipvip.results.finished import read_plan
 from clipvip.results.study_folder import read
 
 
 def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order")) -> str:
     """Question, results (mean, 95 % interval) and verdicts of a study folder."""
-    plan, summary, verdicts = read_plan(folder), read(folder, "summary.csv"), read(folder, "verdicts.csv")
+    plan, summary, verdicts = read_plan(folder), read(folder, study_files.SUMMARY), read(folder, study_files.VERDICTS)
     blocks = [f"**{plan['title']}** ({folder})"]
     for sets in [plan["downstream"]] if len(plan["downstream"]) <= 2 else [[name] for name in plan["downstream"]]:
         metrics = [f"{name}/{end}" for name in sets for end in ends if f"{name}/{end}" in summary.columns]
-        rows = [[str(row["variant"]), *(_interval(row, metric) for metric in metrics)] for _, row in summary.iterrows()]
+        rows = [
+            [str(row["variant"]), *(numbers.of_row(row, metric) for metric in metrics)] for _, row in summary.iterrows()
+        ]
         blocks.append(_table(["variant", *metrics], rows))
     if len(verdicts):
-        answers = [[row["expect"], str(row["verdict"]), _difference(row)] for _, row in verdicts.iterrows()]
+        answers = [[row["expect"], str(row["verdict"]), numbers.difference_of(row)] for _, row in verdicts.iterrows()]
         blocks.append(_table(["the paper leads one to expect", "here", "difference (95 % interval)"], answers))
     return "\n\n".join(blocks)
-
-
-def _interval(row: Any, metric: str) -> str:
-    low, high = row.get(f"{metric}/low"), row.get(f"{metric}/high")
-    value = f"{row[metric]:.1f}"
-    return value if low is None or pd.isna(low) else f"{value} ({low:.1f} to {high:.1f})"
-
-
-def _difference(row: Any) -> str:
-    digits = 3 if str(row["metric"]).startswith("nmi/") else 1
-    return f"{row['difference']:+.{digits}f} ({row['low']:+.{digits}f} to {row['high']:+.{digits}f})"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

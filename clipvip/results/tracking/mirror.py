@@ -15,6 +15,7 @@ import pandas as pd
 from mlflow.entities import Metric
 
 from clipvip.config.registry import STAGES
+from clipvip.results import study_files
 from clipvip.results.finished import Finished, Use, reach, uses
 from clipvip.results.tracking.run_record import FORM, MODEL_ROLES, data, metric_name
 from clipvip.results.tracking.store import Store, alone, create
@@ -99,7 +100,7 @@ class LiveRun:
 
 def mirror_sweep(experiment: str, name: str, folder: Path, uri: str) -> int:
     """A run of the sweep in `folder` and, below it, one a trial; how many were made."""
-    rows, curves = pd.read_csv(folder / "trials.csv"), json.loads((folder / "curves.json").read_text())
+    rows, curves = pd.read_csv(folder / study_files.TRIALS), json.loads((folder / study_files.TRIAL_CURVES).read_text())
     made = 0
     with alone(uri, folder.parents[2]):
         store = Store(uri, experiment)

@@ -15,6 +15,7 @@ import pandas as pd
 from clipvip.config.registry import STAGES
 from clipvip.config.stages import OBJECTIVES
 from clipvip.results.finished import Finished
+from clipvip.runtime import cell_files
 
 MODEL_ROLES = ("model", "clip")  # the input that a model was made from, and so the parent run
 POOLINGS = {"mean": "mean", "full": "full attention"}
@@ -69,11 +70,11 @@ def final_metrics(cell: Finished, tags: dict[str, str]) -> dict[str, float]:
     found: dict[str, Any] = {name: cell.receipt[name] for name in ("seconds", *LOST) if name in cell.receipt}
     if cell.stage == "frames":
         found["num_unreadable"] = len(cell.receipt.get("unreadable", []))
-    for name, prefix in (("metrics.json", evaluated), ("quality.json", "quality/")):
+    for name, prefix in ((cell_files.METRICS, evaluated), (cell_files.QUALITY, "quality/")):
         path = cell.folder / name
         if path.is_file():
             found |= {prefix + key: value for key, value in json.loads(path.read_text()).items()}
-    path = cell.folder / "nmi.csv"
+    path = cell.folder / cell_files.NMI
     if path.is_file():
         for row in pd.read_csv(path).groupby(["source", "downstream"], as_index=False)["nmi"].mean().itertuples():
             found[f"nmi/{row.source}/{row.downstream}"] = row.nmi
@@ -86,7 +87,7 @@ def step_metrics(cell: Finished) -> Iterator[tuple[int, float, dict[str, float]]
 
     Long histories are thinned to about MOST_STEPS rows; rows with a validation always stay.
     """
-    path = cell.folder / "history.csv"
+    path = cell.folder / cell_files.HISTORY
     if not path.is_file():
         return
     history = pd.read_csv(path)
@@ -102,7 +103,7 @@ def step_metrics(cell: Finished) -> Iterator[tuple[int, float, dict[str, float]]
 
 def system_metrics(cell: Finished) -> Iterator[tuple[float, dict[str, float]]]:
     """Second, and what the job took of the machine then, from system.csv; thinned to about MOST_STEPS rows."""
-    path = cell.folder / "system.csv"
+    path = cell.folder / cell_files.SYSTEM
     if not path.is_file():
         return
     rows = pd.read_csv(path)

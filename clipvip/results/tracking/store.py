@@ -13,6 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from clipvip.results import study_files
+from clipvip.runtime import cell_files
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one line a model
@@ -28,14 +31,14 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 STUDY_FILES = (
-    "figure.svg",
-    "figure.png",
-    "gaze.svg",
-    "gaze.png",
-    "table.csv",
-    "summary.csv",
-    "tests.csv",
-    "verdicts.csv",
+    study_files.FIGURE,
+    study_files.FIGURE_PNG,
+    study_files.GAZE,
+    study_files.GAZE_PNG,
+    study_files.TABLE,
+    study_files.SUMMARY,
+    study_files.TESTS,
+    study_files.VERDICTS,
 )
 MODEL = "model"  # artifact folder of a logged model, and the tag that says where it is
 DONE, MADE = "FINISHED", "made"  # status, and the tag by which a run is known to be of the cell as it is
@@ -121,8 +124,8 @@ class Store:
             self.client.log_batch(run.info.run_id, params=listed[at : at + 100])
         for at in range(0, len(metrics), 1000):
             self.client.log_batch(run.info.run_id, metrics=metrics[at : at + 1000])
-        if (cell.folder / "metrics.json").is_file():
-            self.client.log_artifact(run.info.run_id, str(cell.folder / "metrics.json"))
+        if (cell.folder / cell_files.METRICS).is_file():
+            self.client.log_artifact(run.info.run_id, str(cell.folder / cell_files.METRICS))
         self.client.log_inputs(run.info.run_id, [_dataset(each) for each in data(cell, reached)])
         self.client.set_terminated(run.info.run_id, DONE, end_time=end)
         self.runs[cell.key] = run

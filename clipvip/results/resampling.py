@@ -1,0 +1,67 @@
+"""Scores of queries, drawn anew by cluster: what the bootstrap of `intervals` rests on."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from numpy.typing import NDArray
+
+Values = Float[np.ndarray, " query"]
+Clusters = Shaped[np.ndarray, " query"]  # the cluster of each query, any labels
+Statistic = Literal["mean", "median"]
+
+
+def differences(
+    values: Sequence[Values],
+    baseline: Sequence[Values],
+    clusters: Clusters,
+    statistic: Statistic,
+    resamples: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """The difference of each seed, resampled differences of the average over seeds, and the number of clusters."""
+    num_clusters = len(np.unique(clusters))
+    if num_clusters < 2:
+        raise ValueError(f"an interval needs at least 2 clusters of queries, not {num_clusters}")
+    if len(baseline) != len(values) or any(row.shape != clusters.shape for row in (*values, *baseline)):
+        raise ValueError("values, baseline and clusters must have as many seeds and as many queries as each other")
+    weights = _weights(num_clusters, resamples, seed)
+    pairs = list(zip(values, baseline, strict=True))
+    if statistic == "mean":
+        estimates = np.array([(a - b).mean() for a, b in pairs])
+        sums, sizes = cluster_sums(np.mean([a - b for a, b in pairs], axis=0), clusters)
+        return estimates, (weights @ sums) / (weights @ sizes), num_clusters
+    estimates = np.array([np.median(a) - np.median(b) for a, b in pairs])
+    draws = [_medians(a, clusters, weights) - _medians(b, clusters, weights) for a, b in pairs]
+    return estimates, np.mean(draws, axis=0), num_clusters
+
+
+def cluster_sums(values: Values, clusters: Clusters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum and size of each cluster, in order of their labels. ValueError: a value that is not finite."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"value {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite")
+    code = np.unique(clusters, return_inverse=True)[1]
+    return np.bincount(code, weights=values).astype(np.float64), np.bincount(code).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _weights(num_clusters: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """How often each cluster is drawn, [resample, cluster]; the same for every score of a test set."""
+    drawn = np.random.default_rng(seed).integers(0, num_clusters, (resamples, num_clusters))
+    place = drawn + num_clusters * np.arange(resamples)[:, None]
+    counts = np.bincount(place.ravel(), minlength=resamples * num_clusters)
+    return counts.reshape(resamples, num_clusters).astype(np.float64)
+
+
+def _medians(values: Values, clusters: Clusters, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of every resample; of an even number of values, the mean of the middle two."""
+    levels, level = np.unique(values, return_inverse=True)  # ranks take few values, so this is a small product
+    code = np.unique(clusters, return_inverse=True)[1]
+    counts = np.zeros((weights.shape[1], len(levels)))
+    np.add.at(counts, (code, level), 1)
+    reached = weights @ counts.cumsum(axis=1)  # values up to each level, [resample, level]
+    total = reached[:, -1]
+    middle = [np.argmax(reached >= place[:, None], axis=1) for place in ((total + 1) // 2, total // 2 + 1)]
+    return np.asarray(levels[np.stack(middle)].mean(axis=0))

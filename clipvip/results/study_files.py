@@ -1,0 +1,19 @@
+"""Names of the files in the folder of a study or a sweep, each spelled here only."""
+
+PLAN = "plan.json"  # what is asked for; all else follows from it and the cells
+
+TABLE = "table.csv"  # a row a variant and seed
+SUMMARY = "summary.csv"  # a row a variant
+TESTS = "tests.csv"  # each variant against the baseline
+VERDICTS = "verdicts.csv"  # a row an expectation
+CURVES = "curves.csv"  # validation along training
+TRENDS = "trends.csv"
+GAP = "gap.csv"
+LANGUAGE = "language.csv"
+PUBLISHED = "published.csv"
+
+FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
+GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
+
+TRIALS = "trials.csv"  # of a sweep, as all below
+TRIAL_CURVES = "curves.json"
