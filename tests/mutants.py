@@ -26,7 +26,7 @@ TESTS = {  # file -> its tests; all of them fast
     "clipvip/model/loss.py": ["tests/model/test_loss.py"],
     "clipvip/results/intervals.py": ["tests/results/test_intervals.py"],
     "clipvip/corpora/leakage.py": ["tests/corpora/test_leakage.py"],
-    "clipvip/pipeline/grid.py": ["tests/pipeline/test_studies.py"],
+    "clipvip/pipeline/grid.py": ["tests/pipeline/test_grid.py", "tests/pipeline/test_studies.py"],
 }
 LEFT_OUT = re.compile(
     r"Operator_BitOr_|_(LShift|RShift|BitOr|BitAnd|BitXor)$"
