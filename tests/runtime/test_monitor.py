@@ -74,7 +74,7 @@ def test_memory_and_processor_time_of_the_tree(tmp_path: Path, monkeypatch: pyte
     assert rows["second"].is_monotonic_increasing
     assert rows["memory_mb"].max() - rows["memory_mb"].iloc[0] >= 190
     seconds = (rows["cpu_percent"] / 100 * rows["second"].diff().fillna(rows["second"])).sum()
-    assert seconds >= 0.4  # of 0.5; percents are whole, seconds have one digit
+    assert seconds >= 0.3  # of 0.5: the seconds of a sample have one digit
 
 
 def test_processor_time_and_memory_are_summed_over_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
