@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench ui clean
+.PHONY: setup ablate smoke test bench mutants ui clean
 
 setup: .venv/installed
 
@@ -33,8 +33,14 @@ test: setup
 	snakemake --lint
 	pytest -n auto --dist loadfile
 
+# A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
-	python -m pytest tests/benchmarks -m slow -s -o addopts=
+	BENCH_FULL=$(FULL) python -m pytest tests/benchmarks -m slow -s -o addopts=
+
+# Changes the library in a copy, one place at a time: the tests of the file must fail.
+mutants: setup
+	python -m pip install --quiet --disable-pip-version-check --editable ".[mutants]"
+	python tests/mutants.py
 
 ui: setup
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \

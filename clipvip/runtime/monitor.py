@@ -85,8 +85,8 @@ def _memory(tree: list[psutil.Process]) -> int:
 
 
 def _gpu() -> str:
-    """Megabytes that torch holds on its GPU; empty where it uses none."""
+    """Megabytes that torch holds on its GPU; empty where it uses none, or is still being imported by another thread."""
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
+    if torch is None or getattr(torch.__spec__, "_initializing", False):
         return ""
-    return f"{torch.cuda.memory_reserved() / MB:.0f}"
+    return f"{torch.cuda.memory_reserved() / MB:.0f}" if torch.cuda.is_initialized() else ""

@@ -3,7 +3,8 @@
 import warnings
 
 import torch
-from measure import ProductsOf, Row, Times, alternate, quotient
+from marks import NONE, Mark, Row, quotient
+from measure import ProductsOf, Times, alternate
 from model_steps import Shape, encoders, video_step
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -33,9 +34,9 @@ def gpu_rows(shape: Shape, rounds: int) -> list[Row]:
     memory = peaks["ours"] / peaks["reference"]
     sizes = " / ".join(f"{peaks[name] / 2**30:.2f} GiB" for name in ("ours", "reference"))
     return [
-        quotient(f"{shape.name} encoder step, GPU", times, "reference", "ours", ">= 2", note),
+        quotient(f"{shape.name} encoder step, GPU", times, "reference", "ours", Mark(least=2), note),
         _share(shape, times),
-        Row(f"{shape.name} encoder memory, GPU", memory, memory, memory, "-", sizes),
+        Row(f"{shape.name} encoder memory, GPU", memory, memory, memory, NONE, sizes),
     ]
 
 
@@ -46,4 +47,4 @@ def _share(shape: Shape, times: Times) -> Row:
     flops = sum(product.flops * count for product, count in products.counts.items())
     rate = 2 * SIDE**3
     note = f"card {rate / min(times['square']) / 1e12:.0f} TFLOP/s"
-    return quotient(f"{shape.name} share of the card's rate", times, "square", "ours", "-", note, scale=flops / rate)
+    return quotient(f"{shape.name} share of the card's rate", times, "square", "ours", NONE, note, scale=flops / rate)

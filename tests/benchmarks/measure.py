@@ -1,15 +1,10 @@
 """How the benchmark measures: times taken in turn, matrix products of a step laid bare, and peak memory by trace."""
 
-import dataclasses
-import json
-import platform
-import statistics
 import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,10 +18,11 @@ Operand = tuple[tuple[int, ...], tuple[int, ...]]  # shape, strides
 def clock() -> float:
     """Processor time where one thread does all the work (a machine that is also busy elsewhere disturbs it less),
     else time on the wall."""
-    return time.process_time() if _alone() else time.perf_counter()
+    return time.process_time() if alone() else time.perf_counter()
 
 
-def _alone() -> bool:
+def alone() -> bool:
+    """Whether one thread does all the work."""
     return torch.get_num_threads() == 1 and not torch.cuda.is_available()
 
 
@@ -42,63 +38,6 @@ def alternate(steps: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
             _wait()
             times[name].append(seconds if isinstance(seconds, float) else clock() - began)
     return times
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: a figure, its spread over the rounds and the reach that the project set itself."""
-
-    what: str
-    figure: float
-    low: float
-    high: float
-    reach: str
-    note: str = ""
-
-
-def quotient(what: str, times: Times, upper: str, lower: str, reach: str, note: str = "", scale: float = 1.0) -> Row:
-    """upper / lower round by round: median, least and greatest."""
-    found = [scale * a / b for a, b in zip(times[upper], times[lower], strict=True)]
-    medians = f"{statistics.median(times[upper]):.3g} s / {statistics.median(times[lower]):.3g} s"
-    return Row(what, statistics.median(found), min(found), max(found), reach, f"{medians} {note}".strip())
-
-
-def table(rows: list[Row]) -> str:
-    width = max(len(row.what) for row in rows)
-    lines = [f"{'what':{width}}  median   (least - greatest)  reach      medians of seconds"]
-    for row in rows:
-        spread = f"({row.low:.2f} - {row.high:.2f})"
-        lines.append(f"{row.what:{width}}  {row.figure:6.2f}   {spread:18}  {row.reach:9}  {row.note}")
-    return "\n".join(lines)
-
-
-def write(rows: list[Row], path: Path) -> None:
-    """The rows and the machine, as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
-    path.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def machine() -> dict[str, str | int]:
-    """What ran this."""
-    names = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
-    found: dict[str, str | int] = {
-        "system": platform.platform(),
-        "processor": names[0] if names else platform.processor(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "clock": "processor time" if _alone() else "time on the wall",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
-
-
-def _cpu_lines() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.is_file() else []
 
 
 def _wait() -> None:

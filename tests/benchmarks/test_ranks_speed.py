@@ -1,15 +1,13 @@
 """Ranks by counting against similarity and a full sort: `make bench` prints the ratio."""
 
-import os
-
 import pytest
 import torch
-from measure import Row, alternate, quotient, table
+from extent import FULL, ROUNDS, SLACK, THREADS
+from marks import Mark, Row, missed, quotient, table
+from measure import alternate
 from torch import Tensor
 
 from clipvip.evaluation.ranks import match_ranks
-
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 
 def drawn(count: int, dim: int) -> tuple[Tensor, Tensor]:
@@ -36,13 +34,17 @@ def ranks_row(count: int, dim: int, rounds: int) -> Row:
         },
         rounds,
     )
-    return quotient(f"ranks of {count:,} x {count:,}, counted against sorted", times, "sorted", "counted", ">= 2.5")
+    return quotient(
+        f"ranks of {count:,} x {count:,}, counted against sorted", times, "sorted", "counted", Mark(least=2.5)
+    )
 
 
 @pytest.mark.slow
 def test_table() -> None:
-    torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
-    print("\n" + table([ranks_row(5000, 512, ROUNDS)]))
+    torch.set_num_threads(THREADS)
+    rows = [ranks_row(5000 if FULL else 2000, 512, 3 * ROUNDS)]
+    print("\n" + table(rows, SLACK))
+    assert not missed(rows, SLACK)
 
 
 def test_in_the_small() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from conftest import SENTENCES
+from tiny_clip_parts import SENTENCES
 from transformers import AutoTokenizer, CLIPModel
 
 from clipvip.config.stages import GapSettings

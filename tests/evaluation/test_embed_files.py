@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import tiny_tokenizer
 from safetensors import safe_open
 from safetensors.torch import load_file
+from tiny_clip_parts import tiny_tokenizer
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 from video_files import write_video
 
