@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from clipvip.config.stages import CaptionerSettings, CaptionsSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import CaptionerSettings, CaptionsSettings, OptimSettings, TinyCaptioner
 from clipvip.data import manifest
 
 SIDE = 16

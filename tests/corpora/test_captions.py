@@ -17,7 +17,8 @@ from transformers import (
 )
 from video_files import write_video
 
-from clipvip.config.stages import CaptionerSettings, CaptionsSettings, FramesSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import CaptionerSettings, CaptionsSettings
 from clipvip.corpora.captions import captions_stage
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.corpora.captions.captions_stage import caption, caption_shard, merge

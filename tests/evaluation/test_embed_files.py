@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 from video_files import write_video
 
 from clipvip.__main__ import main
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.data.media.video import read_all, resize
 from clipvip.model.clip_vip import ClipVip
 
