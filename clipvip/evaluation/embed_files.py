@@ -21,7 +21,8 @@ from tqdm import tqdm
 from clipvip.data.media.file_header import VideoError
 from clipvip.data.media.video import Frames, count_frames, read_frames, resize, sample_indices
 from clipvip.evaluation.embedding import embed_texts
-from clipvip.model.clip_vip import ClipVip, own_settings
+from clipvip.evaluation.encoder import load
+from clipvip.model.clip_vip import ClipVip
 
 Resize = Literal["squash", "crop"]
 TEXTS_PER_VIDEO = 8  # a text costs far less than a video, so more of them share a batch
@@ -47,17 +48,16 @@ def encode(
         raise ValueError("nothing to embed; give --videos, --texts or both")
     paths = [] if videos is None else _files(videos)
     lines = [] if texts is None else _lines(texts)
-    pooling: Literal["mean"] | None = None if own_settings(model) else "mean"  # new proxies would be noise
-    loaded = ClipVip.from_pretrained(model, pooling=pooling).to(device).eval()
+    loaded = load(model, device=device)
     out.mkdir(parents=True, exist_ok=True)
     unreadable = 0
     if texts is not None:
-        rows = _encode_texts(loaded, _tokenizer(model), lines, batch_size * TEXTS_PER_VIDEO)
+        rows = _encode_texts(loaded.model, loaded.tokenizer, lines, batch_size * TEXTS_PER_VIDEO)
         _write(out, "texts", rows, model)
         _write_index(out / "texts.csv", ("row", "text"), enumerate(lines))
     if videos is not None:
-        frames = num_frames or loaded.settings.num_frames
-        unreadable = _encode_videos(loaded, videos, paths, out, frames, batch_size, resize, model)
+        frames = num_frames or loaded.model.settings.num_frames
+        unreadable = _encode_videos(loaded.model, videos, paths, out, frames, batch_size, resize, model)
     return unreadable
 
 
@@ -135,15 +135,6 @@ def _lines(path: Path) -> list[str]:
     if not any(lines):
         raise ValueError(f"{path}: holds no texts")
     return lines
-
-
-def _tokenizer(model: str) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{model}: its tokenizer cannot be read: {error}") from None
 
 
 def _write(out: Path, name: str, rows: Float[Tensor, "rows dim"], model: str) -> None:

@@ -53,6 +53,12 @@ def match_ranks(
     `matches` is the index of the right item of each query, or per query a tensor of the indices of all its right
     items. At most `chunk_size` queries and `MAX_SCORES` scores are held at once. ValueError: a value that is not
     finite (named by its row), or matches that do not fit.
+
+    Example: the third text is nearer to the first video than to its own.
+        >>> texts = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+        >>> videos = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+        >>> match_ranks(texts, videos, torch.arange(3)).rank.tolist()
+        [1.0, 1.0, 2.0]
     """
     for name, table in (("queries", queries), ("gallery", gallery)):
         _refuse(~torch.isfinite(table), name, "holds a value that is not finite")

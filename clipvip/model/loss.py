@@ -25,6 +25,12 @@ def omnisource_loss(
     entropies that need it, as positive and as negative; each averages over its remaining rows, and is 0 with none.
 
     Computed in at least single precision, whatever autocast says. Raises ValueError for a role without embeddings.
+
+    Example: video <-> {subtitle, caption} plus frame <-> caption, the objective of the released models.
+        >>> rows = {role: torch.eye(4) for role in ("video", "subtitle", "frame", "caption")}
+        >>> loss = omnisource_loss(rows, clipvip.OBJECTIVES["d"], torch.tensor(0.0))
+        >>> round(loss.item(), 2)
+        5.31
     """
     pairs = [(anchor, others) for term in terms for anchor, others in term.items()]
     if missing := {role for anchor, others in pairs for role in (anchor, *others)} - set(embeddings):
