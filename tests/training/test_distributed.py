@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 
 from clipvip.config.data import FramesSettings
 from clipvip.config.learning import ModelSettings, OptimSettings
-from clipvip.config.stages import EvaluateCell, OBJECTIVES
+from clipvip.config.stages import OBJECTIVES, EvaluateCell
 from clipvip.data.clips import open_clips
 from clipvip.evaluation import evaluate_stage
 from clipvip.evaluation.embedding import embed_clips, embed_texts
