@@ -1,4 +1,4 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `report`."""
+"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`."""
 
 import argparse
 from pathlib import Path
@@ -40,6 +40,12 @@ def _show(arguments: argparse.Namespace) -> None:
     print("\n\n".join(markdown(folder) for folder in arguments.study))
 
 
+def _results_page(arguments: argparse.Namespace) -> None:
+    from clipvip.results.results_page import write
+
+    print(write(arguments.experiment, arguments.out))
+
+
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("table", help="a study's table, tests and verdicts from its finished cells")
@@ -60,3 +66,8 @@ def add(commands: Any) -> None:
     one.add_argument("study", type=Path, nargs="+", help="study folders")
     one.add_argument("--out", type=Path, required=True, help="the page")
     one.set_defaults(do=_report)
+
+    one = commands.add_parser("results-page", help="write the studies of an experiment as one Markdown page")
+    one.add_argument("experiment", type=Path, help="results/<experiment>")
+    one.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the page (default: docs/results.md)")
+    one.set_defaults(do=_results_page)

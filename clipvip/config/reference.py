@@ -54,7 +54,13 @@ def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str, str]]:
     yield ("---",) * 5
     for name, field in model.model_fields.items():
         meaning, unit = meaning_and_unit(field)
-        yield f"`{name}`", _kind(field.annotation), unit, _default(field), meaning.replace("|", "\\|").replace("<", "&lt;")
+        yield (
+            f"`{name}`",
+            _kind(field.annotation),
+            unit,
+            _default(field),
+            meaning.replace("|", "\\|").replace("<", "&lt;"),
+        )
 
 
 def meaning_and_unit(field: FieldInfo) -> tuple[str, str]:
