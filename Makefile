@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench ui clean
+.PHONY: setup ablate smoke test bench docs ui clean
 
 setup: .venv/installed
 
@@ -36,9 +36,12 @@ test: setup
 bench: setup
 	python -m pytest tests/benchmarks -m slow -s -o addopts=
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
 ui: setup
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \
 	    --backend-store-uri sqlite:///$(RESULTS)/mlflow.db --default-artifact-root $(RESULTS)/mlartifacts
 
 clean:
-	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv site .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

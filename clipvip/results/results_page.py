@@ -1,4 +1,4 @@
-"""docs/results.md: every study of an experiment as Markdown, read from its finished cells. No number is typed by hand."""
+"""docs/results.md: every study of an experiment as Markdown, from its finished cells; no number is typed by hand."""
 
 import os
 import platform
