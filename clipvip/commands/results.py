@@ -48,7 +48,7 @@ def _results_page(arguments: argparse.Namespace) -> None:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser("table", help="a study's table, tests and verdicts from its finished cells")
+    one = commands.add_parser("table", help="write a study's table, tests and verdicts from its finished cells")
     one.add_argument("plan", type=Path, help="results/<experiment>/studies/<study>/plan.json")
     one.set_defaults(do=_table)
 
@@ -56,13 +56,13 @@ def add(commands: Any) -> None:
     one.add_argument("study", type=Path, nargs="+", help="study folders, for example results/mini/studies/main")
     one.set_defaults(do=_show)
 
-    one = commands.add_parser("track", help="bring MLflow up to date with cells; without a plan, create the store")
+    one = commands.add_parser("track", help="mirror finished cells to MLflow; without a plan, create the store")
     one.add_argument("plan", type=Path, nargs="*", help="results/<experiment>, or studies/<study>/plan.json below it")
     one.add_argument("--uri", required=True, help="MLflow tracking URI")
     one.add_argument("--artifacts", type=Path, help="artifact folder of a new store")
     one.set_defaults(do=_track)
 
-    one = commands.add_parser("report", help="gather the studies in one offline page")
+    one = commands.add_parser("report", help="write the studies as one offline HTML page")
     one.add_argument("study", type=Path, nargs="+", help="study folders")
     one.add_argument("--out", type=Path, required=True, help="the page")
     one.set_defaults(do=_report)

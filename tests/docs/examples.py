@@ -44,6 +44,7 @@ def copy_of_the_project(root: Path) -> Path:
     for name in PARTS:
         place = ROOT / name
         shutil.copytree(place, root / name) if place.is_dir() else shutil.copy(place, root / name)
+    (root / "clipvip").symlink_to(ROOT / "clipvip")
     with open(root / "experiments/studies.yaml", "a") as file:
         file.write(block(ROOT / "docs/studies.md", "yaml"))
     best = root / "results/mini/sweeps/pretrain/best.yaml"
@@ -72,12 +73,12 @@ def lines(text: str) -> Iterator[list[str]]:
 
 
 def check(words: list[str], here: Path) -> None:
-    """Run one command, or what of it can be checked; an AssertionError shows what it said. A strange tool is refused."""
+    """Run one command, or what of it can be checked; AssertionError shows what it said. A strange tool is refused."""
     tool, *rest = words
     if tool == "clipvip":
         _clipvip([each for word in rest for each in _expanded(word, here)], here)
     elif tool == "snakemake":
-        _dry(tuple(rest), here)
+        _dry(rest, here)
     elif tool == "make":
         _run(["make", "-n", *rest], here)
     elif tool == "python" and rest[0] == "-m":
@@ -119,20 +120,21 @@ def _clipvip(words: list[str], here: Path) -> None:
             os.chdir(before)
 
 
-@cache
-def _dry(words: tuple[str, ...], here: Path) -> None:
+def _dry(words: list[str], here: Path) -> None:
     """As printed, but for `-n`; a profile for another executor needs its plugin, so that is only looked for."""
-    rest = list(words)
-    if "--profile" in rest:
-        at = rest.index("--profile")
-        assert (here / rest[at + 1] / "config.yaml").is_file()
-        del rest[at : at + 2]
-    rest = (
-        ["-n", "-q", "rules", *(word for word in rest if word != "-n")]
-        if "--" in rest
-        else [*(word for word in rest if word != "-n"), "-n"]
-    )
-    _run([str(Path(sys.executable).with_name("snakemake")), *rest], here)
+    rest = [word for word in words if word != "-n"]
+    for flag in ("--profile", "--cores"):
+        if flag in rest:
+            at = rest.index(flag)
+            assert flag == "--cores" or (here / rest[at + 1] / "config.yaml").is_file()
+            del rest[at : at + 2]
+    _dry_run(tuple(rest), here)
+
+
+@cache
+def _dry_run(words: tuple[str, ...], here: Path) -> None:
+    """Each target once, however often it is printed."""
+    _run([str(Path(sys.executable).with_name("snakemake")), "-n", "-q", "--cores", "1", *words], here)
 
 
 def _run(words: list[str], here: Path) -> None:

@@ -3,8 +3,11 @@
 A block that cannot be is marked in its page by `<!--- skip: next "reason" -->`.
 """
 
+import contextlib
 import itertools
+import re
 import shutil
+import unittest
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +62,14 @@ def test_blocks_of_a_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(here["results"])
     document: Any = SYBIL.parse(page)
     for example in document.examples():
-        try:
+        with contextlib.suppress(unittest.SkipTest):
             example.evaluate()
-        except pytest.skip.Exception:
-            continue
-        except __import__("unittest").SkipTest as reason:
-            assert str(reason), f"{page.name}:{example.line}: say why it is not run"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_block_that_is_not_run_says_why(page: Path) -> None:
+    marks = [line for line in page.read_text().splitlines() if line.startswith("<!--- skip")]
+    assert all(re.fullmatch(r'<!--- skip: next "[^"]{10,}" -->', line) for line in marks), marks
 
 
 @pytest.mark.parametrize("path", [path for path in HEADS if commands_of_head(path)], ids=lambda path: path.name)
