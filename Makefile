@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench mutants ui clean
+.PHONY: setup ablate smoke test bench mutants docs ui clean
 
 setup: .venv/installed
 
@@ -42,9 +42,12 @@ mutants: setup
 	python -m pip install --quiet --disable-pip-version-check --editable ".[mutants]"
 	python tests/mutants.py
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
 ui: setup
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \
 	    --backend-store-uri sqlite:///$(RESULTS)/mlflow.db --default-artifact-root $(RESULTS)/mlartifacts
 
 clean:
-	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv site .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from clipvip.config.stages import CaptionerSettings, CaptionsSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import CaptionerSettings, CaptionsSettings, OptimSettings, TinyCaptioner
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import manifest
 from clipvip.training import tiny_captioner

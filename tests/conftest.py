@@ -26,7 +26,7 @@ def tiny_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def corpus_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small generated MSR-VTT as its finished cells: world, corpus, frames (24 x 24). Read-only."""
-    from clipvip.config.stages import CorpusSettings, FramesSettings, WorldSettings
+    from clipvip.config.data import CorpusSettings, FramesSettings, WorldSettings
     from clipvip.pipeline.cell import Cell
     from clipvip.pipeline.runner import run_spec
     from clipvip.pipeline.store import write_spec

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from clipvip.config.stages import WorldSettings
+from clipvip.config.data import WorldSettings
 from clipvip.corpora.synthetic.world import make
 from clipvip.runtime.context import Run
 

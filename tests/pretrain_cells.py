@@ -6,16 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clipvip.config.stages import (
-    OBJECTIVES,
-    ClipSettings,
-    CorpusSettings,
-    FramesSettings,
-    ModelSettings,
-    OptimSettings,
-    PretrainCell,
-    WorldSettings,
-)
+from clipvip.config.data import CorpusSettings, FramesSettings, WorldSettings
+from clipvip.config.learning import ClipSettings, ModelSettings, OptimSettings
+from clipvip.config.stages import OBJECTIVES, PretrainCell
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import write_spec

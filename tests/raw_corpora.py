@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora.corpus_stage import make
 from clipvip.data import manifest
 from clipvip.runtime.context import Run

@@ -27,7 +27,10 @@ def _clean(arguments: argparse.Namespace) -> None:
         clean.remove(jobs[0].root, list(found))
         print("removed")
     elif found:
-        print("--yes removes them; name every experiment that shares these results. Cells of sweeps are unasked too.")
+        print(
+            "--yes removes them; name every experiment that shares these results. "
+            "Sweep cells count as unused and would be removed too."
+        )
 
 
 def add(commands: Any) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 from clipvip.commands import USUAL
 
-SOME_UNREADABLE = 3  # exit code: all else was done
+SOME_UNREADABLE = 3  # exit code: finished, but some inputs were unreadable
 PROBLEMS = 1  # exit code
 
 
 def positive(word: str) -> int:
-    """Of a flag; a refusal says why."""
+    """argparse type: a positive integer."""
     if (number := int(word)) < 1:
         raise argparse.ArgumentTypeError(f"{word} is not at least 1")
     return number
@@ -43,23 +43,25 @@ def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser(
         "check",
-        help="count every corpus against the literature; exit 1 if a headline number could not be compared",
+        help="count every corpus and compare with the literature; exit 1 if a headline number could not be compared",
         description="Counts videos and texts of every corpus of an experiment from its annotations and files, without "
         "decoding: expected and found, missing, unreadable, duplicates, texts of several videos, test clips among "
         "what is trained on. Exit code 1 where a run would stop, or a test split is not the literature's.",
     )
     one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
     one.add_argument("--verify", action="store_true", help="read every file and compare it with its recorded sha256")
-    one.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    one.add_argument("--json", action="store_true", help="print JSON instead of tables")
     one.set_defaults(do=_check)
 
-    one = commands.add_parser("prepare", help="transcode a corpus or folder to small files; exit 3 if some are broken")
-    one.add_argument("source", type=Path, nargs="+", help="folder; what is no video or image is copied")
+    one = commands.add_parser(
+        "prepare", help="transcode a corpus or folder to small files; exit 3 if some were unreadable"
+    )
+    one.add_argument("source", type=Path, nargs="+", help="folder; files that are not video or image are copied")
     one.add_argument("--out", type=Path, required=True, help="the new folder: same paths, same annotations")
-    one.add_argument("--fps", type=float, default=3.0, help="frames a second, at most (default: 3)")
-    one.add_argument("--side", type=positive, default=224, help="pixels of the short side, at most (default: 224)")
+    one.add_argument("--fps", type=float, default=3.0, help="maximum frame rate, frames per second (default: 3)")
+    one.add_argument("--side", type=positive, default=224, help="maximum short side in pixels (default: 224)")
     one.add_argument("--quality", type=int, default=23, help="x264 rate factor, lower is better (default: 23)")
     one.add_argument("--workers", type=positive, default=1, help="processes (default: 1)")
-    one.add_argument("--shard", type=int, default=0, help="which part, from 0")
+    one.add_argument("--shard", type=int, default=0, help="index of this part, from 0 (default: 0)")
     one.add_argument("--of", type=positive, default=1, help="number of parts, each a job of its own (default: 1)")
     one.set_defaults(do=_prepare)

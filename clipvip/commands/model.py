@@ -36,7 +36,7 @@ def _embed(arguments: argparse.Namespace) -> int:
         device=arguments.device,
     )
     if unreadable:
-        print(f"clipvip: {unreadable} files are no readable video: {arguments.out / UNREADABLE}", file=sys.stderr)
+        print(f"clipvip: {unreadable} files could not be read; see {arguments.out / UNREADABLE}", file=sys.stderr)
     return SOME_UNREADABLE if unreadable else 0
 
 
@@ -44,18 +44,22 @@ def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("convert", help="the authors' checkpoint to a model folder, or a folder back to it")
     one.add_argument("source", type=Path, help="an official checkpoint (.pt), or a model folder with --to-official")
-    one.add_argument("--clip", help="CLIP folder or hub id of that shape: its configuration and tokenizer are taken")
+    one.add_argument("--clip", help="CLIP folder or hub id of the same shape, for its configuration and tokenizer")
     one.add_argument("--out", type=Path, help="the model folder to write")
     one.add_argument("--to-official", type=Path, metavar="OUT.pt", help="write a model folder in the official layout")
     one.set_defaults(do=_convert)
 
     one = commands.add_parser("embed", help="embed a folder of videos, a file of texts, or both")
     one.add_argument("model", help="model folder, or hub id of a CLIP (then frames are averaged)")
-    one.add_argument("--videos", type=Path, help="folder; every file below it but hidden ones is taken for a video")
-    one.add_argument("--texts", type=Path, help="UTF-8 file, a text a line")
+    one.add_argument("--videos", type=Path, help="folder; every file below it, except hidden ones, is read as a video")
+    one.add_argument("--texts", type=Path, help="UTF-8 file, one text per line")
     one.add_argument("--out", type=Path, required=True, help="folder for the embeddings and their index")
-    one.add_argument("--num-frames", type=positive, help="frames a video (default: the model's own number)")
-    one.add_argument("--batch-size", type=positive, default=16, help="videos at a time; texts: 8 times as many")
-    one.add_argument("--resize", choices=["squash", "crop"], default="squash", help="to a square (default: squash)")
+    one.add_argument("--num-frames", type=positive, help="frames per video (default: the model's own number)")
+    one.add_argument(
+        "--batch-size", type=positive, default=16, help="videos at a time, and 8 times as many texts (default: 16)"
+    )
+    one.add_argument(
+        "--resize", choices=["squash", "crop"], default="squash", help="how frames become square (default: squash)"
+    )
     one.add_argument("--device", default="cpu", help="torch device (default: cpu)")
     one.set_defaults(do=_embed)

@@ -1,4 +1,4 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `report`."""
+"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`."""
 
 import argparse
 from pathlib import Path
@@ -43,9 +43,15 @@ def _show(arguments: argparse.Namespace) -> None:
     print("\n\n".join(markdown(folder) for folder in arguments.study))
 
 
+def _results_page(arguments: argparse.Namespace) -> None:
+    from clipvip.results.results_page import write
+
+    print(write(arguments.experiment, arguments.out))
+
+
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser("table", help="a study's table, tests and verdicts from its finished cells")
+    one = commands.add_parser("table", help="write a study's table, tests and verdicts from its finished cells")
     one.add_argument("plan", type=Path, help="results/<experiment>/studies/<study>/plan.json")
     one.set_defaults(do=_table)
 
@@ -53,13 +59,18 @@ def add(commands: Any) -> None:
     one.add_argument("study", type=Path, nargs="+", help="study folders, for example results/mini/studies/main")
     one.set_defaults(do=_show)
 
-    one = commands.add_parser("track", help="bring MLflow up to date with cells; without a plan, create the store")
+    one = commands.add_parser("track", help="mirror finished cells to MLflow; without a plan, create the store")
     one.add_argument("plan", type=Path, nargs="*", help="results/<experiment>, or studies/<study>/plan.json below it")
     one.add_argument("--uri", required=True, help="MLflow tracking URI")
     one.add_argument("--artifacts", type=Path, help="artifact folder of a new store")
     one.set_defaults(do=_track)
 
-    one = commands.add_parser("report", help="gather the studies in one offline page")
+    one = commands.add_parser("report", help="write the studies as one offline HTML page")
     one.add_argument("study", type=Path, nargs="+", help="study folders")
     one.add_argument("--out", type=Path, required=True, help="the page")
     one.set_defaults(do=_report)
+
+    one = commands.add_parser("results-page", help="write the studies of an experiment as one Markdown page")
+    one.add_argument("experiment", type=Path, help="results/<experiment>")
+    one.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the page (default: docs/results.md)")
+    one.set_defaults(do=_results_page)

@@ -54,10 +54,10 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser("run", help="make cells from their spec files, in order; finished ones are left alone")
+    one = commands.add_parser("run", help="run cells from their spec files in order, skipping finished ones")
     one.add_argument("spec", type=Path, nargs="+", help="results/specs/<stage>-<key>.json")
-    one.add_argument("--live", metavar="URI", help="show training at this MLflow store as it goes")
-    one.add_argument("--live-experiment", default="live", help="its experiment (default: live)")
+    one.add_argument("--live", metavar="URI", help="log training to this MLflow store while it runs")
+    one.add_argument("--live-experiment", default="live", help="name of the MLflow experiment (default: live)")
     add_flags(one)
     one.set_defaults(do=_run)
 
@@ -68,10 +68,17 @@ def add(commands: Any) -> None:
     add_flags(one)
     one.set_defaults(do=_caption_shard)
 
-    one = commands.add_parser("sweep", help="an Optuna sweep: create its study, work on its trials, write its best")
-    one.add_argument("do_what", choices=["create", "work", "finish"], help="create, then workers, then finish")
+    one = commands.add_parser(
+        "sweep", help="run an Optuna sweep: create the study, work on trials, write the best settings"
+    )
+    one.add_argument("do_what", choices=["create", "work", "finish"], help="create first, then workers, then finish")
     one.add_argument("plan", type=Path, help="results/<experiment>/sweeps/<name>/plan.json")
-    one.add_argument("--worker", type=int, default=0, help="number of this worker, for its seed (default: 0)")
-    one.add_argument("--uri", help="finish: MLflow tracking URI to mirror the trials into")
+    one.add_argument(
+        "--worker",
+        type=int,
+        default=0,
+        help="index of this worker, from 0; its sampler's seed depends on it (default: 0)",
+    )
+    one.add_argument("--uri", help="finish: also mirror the trials to this MLflow tracking URI")
     add_flags(one)
     one.set_defaults(do=_sweep)

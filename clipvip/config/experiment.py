@@ -5,18 +5,10 @@ from typing import Any
 from pydantic import Field
 
 from clipvip.config.base import Settings
+from clipvip.config.data import CorpusSettings, FramesSettings
+from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings, ModelSettings
 from clipvip.config.resources import Usual
-from clipvip.config.stages import (
-    CaptionerSettings,
-    CaptionsSettings,
-    ClipSettings,
-    CorpusSettings,
-    FinetuneSettings,
-    FramesSettings,
-    GapSettings,
-    ModelSettings,
-    PretrainSettings,
-)
+from clipvip.config.stages import FinetuneSettings, GapSettings, PretrainSettings
 from clipvip.runtime.options import RunOptions
 
 
@@ -24,40 +16,68 @@ class RoleSettings(Settings):
     """What a corpus role of the studies means at this scale."""
 
     corpus: str
-    clips: int | None = None  # a nested random subset; null takes all
+    """a corpus of the experiment"""
+    clips: int | None = None
+    """size of a nested random subset; null takes all [clips]"""
     subset_seed: int = 0
+    """seed of the subset"""
 
 
 class RunSettings(Usual, RunOptions):
     """How cells are run; never part of a key."""
 
-    shards: int = 1  # captioning jobs that run side by side
-    cache: bool = True  # decode each corpus once into a frame cache
-    live: bool | None = None  # show training at the MLflow store as it goes; null: where `tracking` is set
-    pack: bool = True  # evaluations and fine-tunings of one checkpoint share a process
+    shards: int = 1
+    """captioning jobs that run side by side [jobs]"""
+    cache: bool = True
+    """decode each corpus once into a frame cache"""
+    live: bool | None = None
+    """show training at the MLflow store as it goes; null: where `tracking` is set"""
+    pack: bool = True
+    """evaluations and fine-tunings of one checkpoint share a process"""
 
 
 class Experiment(Settings):
     """One experiment file."""
 
     name: str
+    """names the experiment's folder below `results` and its MLflow experiment"""
     results: str = "results"
+    """folder of cells and tables; experiments may share it"""
     studies: str = "experiments/studies.yaml"
-    published: str | None = None  # scale of published figures that may stand beside these ("base_32"); null: none
+    """file with the studies"""
+    published: str | None = None
+    """scale of published figures that may stand beside these ("base_32"); null: none"""
     published_in: str = "experiments/published.yaml"
+    """file with the published figures"""
     seeds: tuple[int, ...] = (0,)
+    """a replicate of every variant for each seed"""
     corpora: dict[str, CorpusSettings]
+    """every corpus by name"""
     roles: dict[str, RoleSettings]
-    downstream: tuple[str, ...]  # the corpora that are downstream sets
+    """what small, medium, large and alt_text of the studies mean here"""
+    downstream: tuple[str, ...]
+    """the corpora that are downstream sets"""
     frames: FramesSettings
+    """how frames are resized"""
     clip: ClipSettings
+    """the starting CLIP"""
     captioner: CaptionerSettings
+    """the captioner"""
     captions: CaptionsSettings = CaptionsSettings()
+    """how clips are captioned"""
     gap: GapSettings = GapSettings()
-    gap_sources: dict[str, str]  # name -> corpus, or "captions of <corpus>"
+    """the language domain gap"""
+    gap_sources: dict[str, str]
+    '''language source -> a corpus, or "captions of <corpus>"'''
     model: ModelSettings = ModelSettings()
+    """the video encoder, unless a variant changes it"""
     pretrain: PretrainSettings
+    """post-pretraining, unless a variant changes it"""
     finetune: FinetuneSettings
-    finetune_sets: dict[str, dict[str, Any]] = Field(default={})  # what differs on one downstream set
-    tracking: str | None = None  # MLflow URI; null: sqlite in the results folder
+    """fine-tuning, unless a variant changes it"""
+    finetune_sets: dict[str, dict[str, Any]] = Field(default={})
+    """what differs on one downstream set: set -> changed settings of `finetune`"""
+    tracking: str | None = None
+    """MLflow tracking URI; null: sqlite in the results folder"""
     run: RunSettings = RunSettings()
+    """how cells are run; never part of a key"""

@@ -6,7 +6,7 @@ shares a process with and whether an accelerator helps it stand here and nowhere
 
 from dataclasses import dataclass
 
-from clipvip.config import stages
+from clipvip.config import data, learning, stages
 from clipvip.config.base import Settings
 
 
@@ -37,26 +37,26 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="world",
             title="generated files",
-            settings=stages.WorldSettings,
+            settings=data.WorldSettings,
             make="corpora.synthetic.world:make",
         ),
         Stage(
             name="corpus",
             title="corpus",
-            settings=stages.CorpusSettings,
+            settings=data.CorpusSettings,
             make="corpora.corpus_stage:make",
         ),
         Stage(
             name="frames",
             title="frame cache",
-            settings=stages.FramesSettings,
+            settings=data.FramesSettings,
             make="data.frame_cache:make",
             keyed=False,  # it only saves decoding: what it holds follows from the corpus and the frame settings
         ),
         Stage(
             name="clip",
             title="starting CLIP",
-            settings=stages.ClipSettings,
+            settings=learning.ClipSettings,
             make="training.clip_stage:make",
             shared=True,
             accelerator=True,
@@ -65,7 +65,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="captioner",
             title="captioner",
-            settings=stages.CaptionerSettings,
+            settings=learning.CaptionerSettings,
             make="training.captioner_stage:make",
             accelerator=True,
             priority=90,
@@ -73,7 +73,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="captions",
             title="captions",
-            settings=stages.CaptionsSettings,
+            settings=learning.CaptionsSettings,
             make="corpora.captions.captions_stage:caption",
             packed=False,
             accelerator=True,

@@ -39,9 +39,13 @@ class Asked(Settings):
     """What a job asks for."""
 
     threads: int
+    """cores"""
     gpus: int
+    """GPUs"""
     memory_mb: int
+    """memory [MB]"""
     minutes: int
+    """longest job [minutes]"""
 
 
 class Usual(Settings):

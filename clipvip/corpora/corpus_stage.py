@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora import leakage
 from clipvip.corpora.reading import Reading
 from clipvip.data import manifest

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from clipvip.config.stages import CorpusSettings, Format
+from clipvip.config.data import CorpusSettings, Format
 from clipvip.corpora import webdataset
 from clipvip.corpora.account import Account
 from clipvip.corpora.formats import activitynet, cc12m, coco, didemo, folder, hdvila, lsmdc, msrvtt, webvid

@@ -6,7 +6,7 @@ count them, or as the files count where no author does.
 
 from typing import NamedTuple
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 
 
 class Counts(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt64
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora import reference_counts
 from clipvip.corpora.account import NAMED, Account
 from clipvip.corpora.leakage import Leaks, TestClip

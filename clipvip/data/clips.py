@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from clipvip.config.stages import FramesSettings
+from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
 from clipvip.data.clip_files import Places
 from clipvip.data.clip_ids import Ids

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Int, UInt8
 from tqdm import tqdm
 
-from clipvip.config.stages import FramesSettings
+from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
 from clipvip.data.clip_files import Places
 from clipvip.data.media.file_header import VideoError

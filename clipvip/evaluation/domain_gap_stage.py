@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
-from clipvip.config.stages import GapSettings, ModelSettings
+from clipvip.config.learning import ModelSettings
+from clipvip.config.stages import GapSettings
 from clipvip.data import manifest
 from clipvip.data.text_column import Column
 from clipvip.evaluation import language_statistics

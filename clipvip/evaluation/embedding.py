@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.data.batches import tokenize
 from clipvip.data.clips import Clips
 from clipvip.model.clip_vip import ClipVip

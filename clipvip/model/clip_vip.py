@@ -20,7 +20,7 @@ from transformers.utils import CONFIG_NAME
 from transformers.utils.logging import disable_progress_bar
 
 from clipvip.config.base import build
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.model.text_encoder import text_features
 from clipvip.model.video_encoder import VideoEncoder, has_temporal, resample, unit
 from clipvip.runtime.files import write_whole

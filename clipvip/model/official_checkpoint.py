@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.model.clip_vip import ClipVip, copy_tokenizer, own_settings, read_config, write_config
 from clipvip.runtime.files import written
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clipvip.config.stages import TinyClip
+from clipvip.config.learning import TinyClip
 
 
 def tiny_clip(shape: TinyClip, tokenizer: Any, seed: int) -> Any:

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.model.attention import attend, proxy_attention
 from clipvip.model.layers import Attention, read_out, run_layer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora.corpus_stage import root_of
 from clipvip.corpora.leakage import Leaks
 from clipvip.corpora.survey import Split, Survey, survey

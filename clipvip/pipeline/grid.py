@@ -8,16 +8,8 @@ from typing import Any
 from clipvip.config.base import build, merge, read_yaml
 from clipvip.config.claims import check_expect
 from clipvip.config.experiment import Experiment
-from clipvip.config.stages import (
-    CaptionerSettings,
-    ClipSettings,
-    EvaluateCell,
-    FinetuneCell,
-    FinetuneSettings,
-    ModelSettings,
-    PretrainCell,
-    PretrainSettings,
-)
+from clipvip.config.learning import CaptionerSettings, ClipSettings, ModelSettings
+from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.study import Row, Study, StudySettings, VariantSettings
 

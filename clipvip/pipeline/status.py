@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.store import receipt, state
 

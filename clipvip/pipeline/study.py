@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from clipvip.config.base import Settings
-from clipvip.config.stages import FinetuneSettings, ModelSettings, PretrainSettings
+from clipvip.config.learning import ModelSettings
+from clipvip.config.stages import FinetuneSettings, PretrainSettings
 from clipvip.pipeline.cell import Cell
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from clipvip.config.stages import CaptionerSettings, FramesSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import CaptionerSettings
 from clipvip.corpora.captions import imported, quality
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.runtime import cell_files

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from clipvip.config.stages import ClipSettings, FramesSettings, ModelSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import ClipSettings, ModelSettings
 from clipvip.data import manifest
 from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clips import open_clips

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from clipvip.config.stages import OptimSettings, Terms
+from clipvip.config.learning import OptimSettings
+from clipvip.config.stages import Terms
 from clipvip.data.batches import Batch, Batches, stream
 from clipvip.model.clip_vip import ClipVip, param_groups
 from clipvip.model.loss import omnisource_loss

@@ -2,7 +2,7 @@
 
 import math
 
-from clipvip.config.stages import OptimSettings
+from clipvip.config.learning import OptimSettings
 
 
 def num_steps(settings: OptimSettings, steps_per_epoch: int) -> int:

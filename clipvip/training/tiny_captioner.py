@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from clipvip.config.stages import CaptionerSettings, FramesSettings, OptimSettings, TinyCaptioner
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import CaptionerSettings, OptimSettings, TinyCaptioner
 from clipvip.data import manifest
 from clipvip.data.batches import Batch, Batches, texts_by_clip
 from clipvip.data.clips import open_clips

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
-from clipvip.config.stages import OBJECTIVES, ModelSettings
+from clipvip.config.learning import ModelSettings
+from clipvip.config.stages import OBJECTIVES
 from clipvip.model.clip_vip import ClipVip, param_groups
 from clipvip.model.loss import omnisource_loss
 from clipvip.model.video_encoder import normalise

@@ -8,7 +8,8 @@ import yaml
 
 from clipvip.config.base import build, digest, merge, read_yaml
 from clipvip.config.experiment import Experiment
-from clipvip.config.stages import ModelSettings, OptimSettings, PretrainSettings
+from clipvip.config.learning import ModelSettings, OptimSettings
+from clipvip.config.stages import PretrainSettings
 
 ROOT = Path(__file__).parents[2]
 

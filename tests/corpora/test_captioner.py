@@ -9,7 +9,7 @@ import torch
 from caption_files import COLOURS, SIDE, write_git
 from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessorPil, BlipProcessor
 
-from clipvip.config.stages import CaptionerSettings, CaptionsSettings
+from clipvip.config.learning import CaptionerSettings, CaptionsSettings
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.runtime.context import Run
 from clipvip.training import tiny_captioner

@@ -10,7 +10,7 @@ import pytest
 from caption_files import CAPTIONS, COLOURS, SIDE, TRAINED, state, write_corpus, write_git
 from video_files import write_video
 
-from clipvip.config.stages import FramesSettings
+from clipvip.config.data import FramesSettings
 from clipvip.corpora.captions import captions_stage
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.corpora.captions.captions_stage import caption, caption_shard, merge

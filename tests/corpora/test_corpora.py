@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from raw_corpora import IMAGE, VIDEO, put, read, write_msrvtt
 
-from clipvip.config.stages import CorpusSettings, WorldSettings
+from clipvip.config.data import CorpusSettings, WorldSettings
 from clipvip.corpora import reading
 from clipvip.corpora.corpus_stage import make
 from clipvip.corpora.synthetic import world

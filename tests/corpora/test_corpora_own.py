@@ -8,7 +8,7 @@ import pytest
 from raw_corpora import VIDEO, put, read, texts
 
 from clipvip.config.base import build
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.data import manifest
 
 

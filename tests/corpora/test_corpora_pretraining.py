@@ -7,7 +7,7 @@ import lmdb
 import pytest
 from raw_corpora import IMAGE, VIDEO, put, read, texts
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora.formats import hdvila
 
 

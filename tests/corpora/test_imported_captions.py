@@ -10,7 +10,7 @@ import pytest
 from caption_files import CAPTIONS, write_corpus
 
 from clipvip.config.base import build
-from clipvip.config.stages import CaptionerSettings
+from clipvip.config.learning import CaptionerSettings
 from clipvip.corpora.captions import imported
 from clipvip.corpora.captions.captions_stage import caption, caption_shard
 from clipvip.pipeline.cell import Cell

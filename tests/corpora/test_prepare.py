@@ -12,7 +12,7 @@ from raw_corpora import write_msrvtt
 from video_files import indices_of, ramp, write_video
 
 from clipvip.__main__ import main
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora import corpus_stage, prepare
 from clipvip.data import manifest
 from clipvip.data.media import checksums

@@ -8,7 +8,7 @@ of its released list (Changpinyo et al. 2021).
 
 import pytest
 
-from clipvip.config.stages import CorpusSettings, WorldSettings
+from clipvip.config.data import CorpusSettings, WorldSettings
 from clipvip.corpora import reference_counts
 
 PUBLISHED = {

@@ -10,7 +10,7 @@ import pytest
 from mini_parts import DOWNSTREAM, SIZES, build, build_all, settings, truth
 from PIL import Image
 
-from clipvip.config.stages import WorldSettings
+from clipvip.config.data import WorldSettings
 from clipvip.corpora.synthetic.language import describe
 from clipvip.corpora.synthetic.world import frames, gather
 

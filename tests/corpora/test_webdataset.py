@@ -14,7 +14,7 @@ from raw_corpora import IMAGE, VIDEO
 from transformers import AutoTokenizer
 
 from clipvip.config.base import build
-from clipvip.config.stages import CorpusSettings, FramesSettings
+from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.corpora.corpus_stage import make
 from clipvip.data import frame_cache, manifest
 from clipvip.data.batches import Batches, stream, texts_by_clip

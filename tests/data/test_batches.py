@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from clipvip.config.stages import FramesSettings
+from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
 from clipvip.data.batches import Batch, Batches, stream, texts_by_clip
 from clipvip.data.clips import open_clips

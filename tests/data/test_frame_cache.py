@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from video_files import indices_of, ramp, write_video
 
-from clipvip.config.stages import FramesSettings
+from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
 from clipvip.data.frame_cache import FrameCache, make
 from clipvip.data.media.video import read_all, resize

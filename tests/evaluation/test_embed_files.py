@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 from video_files import write_video
 
 from clipvip.__main__ import main
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.data.media.video import read_all, resize
 from clipvip.model.clip_vip import ClipVip
 
@@ -114,7 +114,7 @@ def test_unreadable_files_are_named_and_the_exit_code_says_so(
     assert list(told["path"]) == ["cut.mp4", "words.txt"]
     assert told["reason"].str.len().min() > 0
     assert list(pd.read_csv(tmp_path / "out" / "videos.csv")["row"]) == [0, 1, 2]
-    assert "2 files are no readable video" in capsys.readouterr().err
+    assert "2 files could not be read" in capsys.readouterr().err
     for name in ("a, b.mp4", "b.mp4", "below"):
         target = media / name
         shutil.rmtree(target) if target.is_dir() else target.unlink()

@@ -10,7 +10,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from clipvip.config.stages import EvaluateCell, FramesSettings, ModelSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import ModelSettings
+from clipvip.config.stages import EvaluateCell
 from clipvip.data import manifest
 from clipvip.data.clips import open_clips
 from clipvip.evaluation import evaluate_stage

@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import CLIPModel
 
-from clipvip.config.stages import FramesSettings, ModelSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.data.clips import open_clips
 from clipvip.evaluation import attention_examples
 from clipvip.model.attention import proxy_attention

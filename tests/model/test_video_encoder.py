@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPModel
 
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.model.video_encoder import VideoEncoder, drop_patches, normalise, resample
 
 FRAMES, PATCHES = 3, 9

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clipvip.config.stages import CorpusSettings, FramesSettings, WorldSettings
+from clipvip.config.data import CorpusSettings, FramesSettings, WorldSettings
 from clipvip.pipeline import cell
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.runner import run_spec

@@ -12,7 +12,7 @@ import yaml
 from raw_corpora import VIDEO, put, write_msrvtt
 
 from clipvip.__main__ import main
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora.corpus_stage import make
 from clipvip.data import manifest
 from clipvip.data.media import checksums

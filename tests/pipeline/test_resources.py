@@ -13,9 +13,9 @@ import yaml
 from listings import counts, write
 
 from clipvip.config.base import read_yaml
+from clipvip.config.data import CorpusSettings
 from clipvip.config.experiment import RunSettings
 from clipvip.config.resources import ACCELERATED, OTHER_RULES, all_ask, asks
-from clipvip.config.stages import CorpusSettings
 from clipvip.corpora.reading import READERS
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from clipvip.config.base import merge
-from clipvip.config.stages import FramesSettings, ModelSettings, PretrainCell
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import ModelSettings
+from clipvip.config.stages import PretrainCell
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid, load
 

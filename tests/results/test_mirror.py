@@ -18,7 +18,7 @@ from results_tree import Tree, data_scale, domain_gap, main, write_tables
 from transformers import AutoTokenizer
 from video_files import ramp, write_video
 
-from clipvip.config.stages import ModelSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.data.media.video import read_frames, resize, sample_indices
 from clipvip.model.clip_vip import ClipVip, copy_tokenizer
 from clipvip.results.finished import reach, read_plan

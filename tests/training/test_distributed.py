@@ -16,7 +16,9 @@ from pretrain_cells import pretrain_spec, start
 from test_loop import parts
 from transformers import AutoTokenizer
 
-from clipvip.config.stages import OBJECTIVES, EvaluateCell, FramesSettings, ModelSettings, OptimSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import ModelSettings, OptimSettings
+from clipvip.config.stages import OBJECTIVES, EvaluateCell
 from clipvip.data.clips import open_clips
 from clipvip.evaluation import evaluate_stage
 from clipvip.evaluation.embedding import embed_clips, embed_texts

@@ -9,7 +9,8 @@ import pytest
 import torch
 from test_loop import OPTIM, parts
 
-from clipvip.config.stages import OBJECTIVES, OptimSettings
+from clipvip.config.learning import OptimSettings
+from clipvip.config.stages import OBJECTIVES
 from clipvip.data.batches import Batch
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss

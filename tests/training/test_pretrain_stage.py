@@ -9,7 +9,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from clipvip.config.stages import OBJECTIVES, FramesSettings, ModelSettings, OptimSettings, PretrainCell
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import ModelSettings, OptimSettings
+from clipvip.config.stages import OBJECTIVES, PretrainCell
 from clipvip.data import manifest
 from clipvip.data.batches import Batches, stream, texts_by_clip
 from clipvip.data.clips import open_clips

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipvip.config.stages import OptimSettings
+from clipvip.config.learning import OptimSettings
 from clipvip.training.schedule import num_steps, rate
 
 

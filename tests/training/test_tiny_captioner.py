@@ -6,7 +6,8 @@ import pytest
 import torch
 from caption_files import COLOURS, OPTIM, SHAPE, SIDE, TRAINED, write_corpus
 
-from clipvip.config.stages import CaptionerSettings, FramesSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import CaptionerSettings
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import frame_cache
 from clipvip.runtime.context import Run

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from clipvip.config.stages import CaptionsSettings
+from clipvip.config.learning import CaptionsSettings
 
 
 @dataclass(frozen=True)

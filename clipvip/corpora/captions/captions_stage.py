@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from clipvip.config.stages import CaptionsSettings
+from clipvip.config.learning import CaptionsSettings
 from clipvip.corpora.captions import imported, quality
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import manifest, unreadable

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from clipvip.config.stages import CaptionsSettings, FramesSettings
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import CaptionsSettings
 from clipvip.data import manifest
 from clipvip.data.batches import texts_by_clip
 from clipvip.data.clips import open_clips

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora import annotation_files
 from clipvip.corpora.formats import authors
 from clipvip.corpora.formats.annotation import ENDINGS, Clip, Media, Split, field, find, json_file, paragraph, places

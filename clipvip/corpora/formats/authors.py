@@ -7,7 +7,7 @@ captions that each stand for themselves. The loader of the public code drew one 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora.formats.annotation import Clip, Media, field, find, json_lines, paragraph
 
 Texts = tuple[str, ...]

@@ -6,7 +6,7 @@ The file of a row is `images/{row:08d}.jpg`; rows are lines counted from 0, thos
 from collections.abc import Iterator
 from pathlib import Path
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora.formats.annotation import Clip, Split, find, find_any, lines, places
 
 SOURCE = "alt"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora import annotation_files
 from clipvip.corpora.formats import authors
 from clipvip.corpora.formats.annotation import (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora import annotation_files
 from clipvip.corpora.formats.annotation import Clip, Media, field, find, json_lines
 from clipvip.data import lmdb_texts

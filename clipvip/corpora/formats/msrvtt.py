@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora import annotation_files
 from clipvip.corpora.formats import authors
 from clipvip.corpora.formats.annotation import Clip, Media, Split, csv_rows, field, find, find_any, json_file, places

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from clipvip.config.stages import CorpusSettings
+from clipvip.config.data import CorpusSettings
 from clipvip.corpora.formats.annotation import Clip, Media, Split, csv_rows, find_any
 
 SOURCE = "alt"

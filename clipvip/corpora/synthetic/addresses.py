@@ -5,7 +5,7 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from clipvip.config.stages import Part
+from clipvip.config.data import Part
 from clipvip.corpora.synthetic.clips import Split
 
 _URL_SAFE = string.ascii_letters + string.digits + "-_"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipvip.config.stages import Part
+from clipvip.config.data import Part
 from clipvip.corpora import annotation_files
 from clipvip.corpora.synthetic.addresses import Address
 from clipvip.corpora.synthetic.clips import Split, Take

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from clipvip.config.stages import Part, WorldSettings
+from clipvip.config.data import Part, WorldSettings
 from clipvip.corpora.synthetic.language import Plan, Utterance, backwards, describe, draw_plan, say
 from clipvip.corpora.synthetic.scenes import Scene, facts, facts_at, reverse, sample
 

@@ -17,7 +17,7 @@ import pandas as pd
 from jaxtyping import UInt8
 from tqdm import tqdm
 
-from clipvip.config.stages import WorldSettings
+from clipvip.config.data import WorldSettings
 from clipvip.corpora.synthetic.addresses import addresses
 from clipvip.corpora.synthetic.annotations import WRITERS, Clip
 from clipvip.corpora.synthetic.ceiling import chance, fits, recall, rivals

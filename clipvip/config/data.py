@@ -1,0 +1,80 @@
+"""Settings of corpora and frames: which public format, where it lies, how it is split, how frames are resized."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from clipvip.config.base import Settings
+
+Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
+Format = Literal[
+    "cc12m", "coco", "hdvila", "webvid", "msrvtt", "didemo", "lsmdc", "activitynet", "folder", "webdataset"
+]
+ANNOTATED = ("folder", "msrvtt", "didemo", "lsmdc", "activitynet")  # formats that a user may annotate anew
+
+
+class WorldSettings(Settings):
+    """One part of the miniature world: a corpus of generated files in a public format."""
+
+    part: Part
+    """which corpus is generated; it is written in that corpus's public format"""
+    clips: dict[Literal["train", "val", "test"], int]
+    """number of clips of each split, twins included [clips]"""
+    seed: int = 0
+    """seed of the generator"""
+    pixels: int = 64
+    """side of the rendered frame; below 64 the video encoder loses colour [pixels]"""
+    frames: int = 16
+    """length of a clip [frames]"""
+    fps: float = 8.0
+    """frame rate of the files [frames/s]"""
+    twins: float = Field(0.5, ge=0, le=1)
+    """share of the test scenes that also appear run backwards"""
+    misaligned: float = Field(0.4, ge=0, le=1)
+    """narrated corpus only: share of subtitles that belong to another clip"""
+
+
+class CorpusSettings(Settings):
+    """One corpus: its public format, where it lies, how it is split."""
+
+    format: Format
+    """public format of annotations and media"""
+    root: str | None = None
+    """folder with annotations and media, as distributed; for webdataset a folder of tars or a URL"""
+    world: WorldSettings | None = None
+    """generate the corpus; give either this or `root`"""
+    annotations: dict[Literal["train", "val", "test"], str] = Field(default={})
+    """annotation file of each split in place of the distributed ones: csv for folder, jsonl for downstream sets"""
+    protocol: str | None = None
+    """split protocol: msrvtt 9k (default), 7k or full; webvid 2M or 10M"""
+    holdout: int = 0
+    """for sets without a val split: this many train clips become val [clips]"""
+    holdout_seed: int = 0
+    """seed that draws the held-out clips"""
+    max_bad: float = Field(0.05, ge=0, le=1)
+    """share of missing or unreadable clips above which reading stops"""
+    checksums: bool = False
+    """record the sha256 of every file, so that changed files are found"""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "CorpusSettings":
+        if (self.root is None) == (self.world is None):
+            raise ValueError("give either `root` (a folder) or `world` (a generated part)")
+        if self.format == "webdataset" and (self.holdout or self.world):
+            raise ValueError("webdataset: shards are training data; leave out `holdout` and `world`")
+        if self.annotations and self.format not in ANNOTATED:
+            raise ValueError(f"`annotations`: {self.format} has none of its own; those that do: {', '.join(ANNOTATED)}")
+        return self
+
+
+class FramesSettings(Settings):
+    """The frame cache: every frame of every clip, resized, uint8."""
+
+    size: int = 224
+    """side of the square frame [pixels]"""
+    resize: Literal["squash", "crop"] = "squash"
+    """squash ignores the aspect ratio, as the authors do; crop keeps it and cuts the centre"""
+    fps: float | None = None
+    """keep at most this frame rate; null keeps every frame [frames/s]"""
+    verify: bool = False
+    """compare each file with its recorded sha256 when it is first read"""

@@ -1,0 +1,172 @@
+"""Settings of models and their training: the video encoder, the optimizer, the starting CLIP and the captioner."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from clipvip.config.base import Model, Settings
+from clipvip.config.data import FramesSettings
+
+
+class ModelSettings(Settings):
+    """The video encoder (paper section 3.2)."""
+
+    pooling: Literal["mean", "proxies", "full"] = "proxies"
+    """how frames become one embedding: mean of frames, video proxies, or full space-time attention"""
+    num_proxies: int = Field(4, ge=1)
+    """M, number of video proxies; read by proxies only [tokens]"""
+    num_frames: int = Field(12, ge=1)
+    """N, slots of the temporal embedding [frames]"""
+    temporal: bool | None = None
+    """temporal embedding; null: on for proxies and full, off for mean"""
+    proxy_std: float = 1.0
+    """standard deviation of new proxies at the start"""
+    temporal_std: float = 0.0
+    """standard deviation of the temporal embedding at the start; 0 starts it at zero"""
+    patch_dropping: float = Field(0.0, ge=0, lt=1)
+    """share of each frame's patches left out in training"""
+
+
+class OptimSettings(Settings):
+    """AdamW with warm-up and cosine to zero (paper section 4.1)."""
+
+    steps: int | None = None
+    """length of training; give exactly one of steps and epochs [steps]"""
+    epochs: float | None = None
+    """length of training in passes over the clips [epochs]"""
+    batch_size: int = 128
+    """global batch, over all processes [clips]"""
+    lr: float = 1e-6
+    """highest learning rate"""
+    weight_decay: float = 0.2
+    """weight decay of AdamW"""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """betas of AdamW"""
+    warmup: float = 0.01
+    """share of all steps over which the learning rate rises"""
+    grad_norm: float | None = 1.0
+    """clip the gradient to this norm; null: no clipping"""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """number format of the matrix products"""
+    decay_all: bool = False
+    """also decay layer norms, proxies and temporal embeddings, as the authors' code did"""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "OptimSettings":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of `steps` and `epochs`")
+        return self
+
+
+class TinyClip(Settings):
+    """Shape of a CLIP that is trained from nothing (small world)."""
+
+    image_size: int = 24
+    """side of the input [pixels]"""
+    patch_size: int = 8
+    """side of a patch [pixels]"""
+    vision_width: int = 64
+    """width of the vision tower [channels]"""
+    vision_layers: int = 3
+    """depth of the vision tower [layers]"""
+    text_width: int = 64
+    """width of the text tower [channels]"""
+    text_layers: int = 2
+    """depth of the text tower [layers]"""
+    heads: int = 4
+    """attention heads of both towers"""
+    dim: int = 64
+    """size of the shared embedding [channels]"""
+    max_tokens: int = 77
+    """positions of the text tower [tokens]"""
+    vocab_size: int = 1000
+    """largest vocabulary of byte-pair pieces [tokens]"""
+
+
+class ClipSettings(Settings):
+    """Where everything starts: a CLIP folder or hub id, or a small CLIP trained here."""
+
+    source: str | None = None
+    """CLIP as a transformers folder or hub id; give either this or shape, corpus and optim"""
+    shape: TinyClip | None = None
+    """shape of the small CLIP"""
+    corpus: str | None = None
+    """image-text corpus the small CLIP learns from"""
+    optim: OptimSettings | None = None
+    """training of the small CLIP"""
+    frames: FramesSettings | None = None
+    """filled in from the experiment's frames where the CLIP is trained here"""
+    seed: int = 0
+    """seed of weights and order of the batches"""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "ClipSettings":
+        return _learnt_or_given(self)
+
+
+class TinyCaptioner(Settings):
+    """Shape of a captioner that is trained from nothing (small world)."""
+
+    image_size: int = 24
+    """side of the input [pixels]"""
+    patch_size: int = 4
+    """side of a patch [pixels]"""
+    width: int = 64
+    """width of encoder and decoder [channels]"""
+    vision_layers: int = 2
+    """depth of the encoder [layers]"""
+    text_layers: int = 2
+    """depth of the decoder [layers]"""
+    heads: int = 4
+    """attention heads"""
+    vocab_size: int = 500
+    """largest vocabulary of byte-pair pieces [tokens]"""
+
+
+class CaptionerSettings(Settings):
+    """An image-to-text model (folder or hub id), captions made elsewhere, or a small model trained here."""
+
+    source: str | None = None
+    """image-to-text model as a transformers folder or hub id"""
+    imported: str | None = None
+    """captions made elsewhere: jsonl of {"clip_id", "caption"}, or an LMDB keyed by clip id"""
+    shape: TinyCaptioner | None = None
+    """shape of the small captioner"""
+    corpus: str | None = None
+    """image-caption corpus the small captioner learns from"""
+    optim: OptimSettings | None = None
+    """training of the small captioner"""
+    frames: FramesSettings | None = None
+    """filled in from the experiment's frames where the captioner is trained here"""
+    seed: int = 0
+    """seed of weights and order of the batches"""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "CaptionerSettings":
+        if self.imported is None:
+            return _learnt_or_given(self)
+        if any((self.source, self.shape, self.corpus, self.optim)):
+            raise ValueError("`imported` captions need no model: leave out `source`, `shape`, `corpus` and `optim`")
+        return self
+
+
+def _learnt_or_given(settings: Model) -> Model:
+    """Either a source, or all that training needs."""
+    parts = [getattr(settings, name) for name in ("shape", "corpus", "optim")]
+    source = getattr(settings, "source")  # noqa: B009 - both models have it
+    if (source is None) == any(part is None for part in parts) or (source is not None and any(parts)):
+        raise ValueError("give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
+    return settings
+
+
+class CaptionsSettings(Settings):
+    """A caption for the middle frame of every clip (paper section 3.3), or for several."""
+
+    max_tokens: int = 20
+    """longest caption [tokens]"""
+    num_beams: int = 1
+    """beams of the search; 1 is greedy"""
+    num_frames: int = Field(default=1, ge=1)
+    """frames captioned per clip: the middles of as many equal parts, a caption each [frames]"""
+    frames: FramesSettings = FramesSettings()
+    """filled in from the experiment's frames: the captions depend on them, cached or not"""
