@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-NAMED = 50  # names in the receipt
+from clipvip.runtime.shown import Shown
+
+NAMED: Shown = 50  # names in the receipt
 
 
 class Quarantine:

@@ -30,7 +30,9 @@ def read_spec(spec: Path) -> tuple[dict[str, Any], Path, str, str]:
     """The content of a spec file, the results root, and the cell's name and lineage. Inputs must be finished."""
     root, read = spec.parent.parent, json.loads(spec.read_text())
     inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
-    lineage = lineage_of(read["stage"], {role: found["lineage"] for role, found in inputs.items()})
+    settings = settings_of(read["stage"], read["settings"], str(spec))
+    own = stage_fingerprint(read["stage"], settings)
+    lineage = lineage_of(own, {role: found["lineage"] for role, found in inputs.items()})
     return read, root, f"{read['stage']}/{spec.stem.split('-')[1]}", lineage
 
 
@@ -87,7 +89,7 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
         "stage": read["stage"],
         "key": target.name,
         "status": "finished",
-        "fingerprint": stage_fingerprint(read["stage"]),
+        "fingerprint": stage_fingerprint(read["stage"], settings),
         "lineage": lineage,
         "inputs": read["inputs"],
         "started": started.isoformat(timespec="seconds"),

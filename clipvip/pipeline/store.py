@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config.base import canonical
-from clipvip.pipeline.cell import Cell, stage_fingerprint
+from clipvip.pipeline.cell import Cell
 from clipvip.runtime.files import write_whole
 
 
@@ -42,7 +42,7 @@ def state(root: Path, cell: Cell) -> str:
         return f"failed: {json.loads(failed.read_text())['reason']}" if failed.exists() else "missing"
     if found["lineage"] == cell.lineage:
         return "fresh"
-    own = found["fingerprint"] != stage_fingerprint(cell.stage)
+    own = found["fingerprint"] != cell.fingerprint
     return "stale: the code of its stage changed" if own else "stale: something it is made from changed"
 
 

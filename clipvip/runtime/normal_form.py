@@ -1,0 +1,226 @@
+"""The normal form of code: what may change a result. What only people read is dropped.
+
+Dropped: docstrings, annotations outside of classes, what is said by `raise`, `assert`, `print`, `warnings`, `logging`
+and progress bars, and variables that only such texts use. A call that may do more than give a value stays, wherever it
+stands: `print(next(lines))` still reads a line. When in doubt, code is kept.
+"""
+
+import ast
+from collections.abc import Iterator
+
+# Calls that give a value and do nothing else.
+FUNCTIONS = frozenset(
+    "abs all any bool dict enumerate float format frozenset int isinstance len list map max min range repr reversed "
+    "round set sorted str sum tuple type zip".split()
+)
+METHODS = frozenset(
+    "as_posix count detach endswith exists format get item items join keys lower lstrip mean most_common nunique "
+    "perf_counter relative_to removeprefix removesuffix replace rstrip split startswith strip title tolist upper "
+    "values with_name with_suffix".split()
+)
+SPEAKERS = frozenset({"warnings.warn", "logging"})  # whole names, or what they begin with
+BAR_TEXTS = frozenset({"set_description", "set_description_str", "set_postfix", "set_postfix_str"})
+BAR_LOOKS = frozenset(
+    "ascii bar_format colour desc disable dynamic_ncols file leave maxinterval mininterval ncols nrows position "
+    "postfix smoothing unit unit_scale".split()
+)
+SHOWN = "Shown"  # annotation of a constant that only says how much is shown to people (runtime/shown.py)
+BINDING = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
+
+
+def normal(node: ast.stmt) -> list[ast.stmt]:
+    """A statement of a module in its normal form; may change `node`. None is left of a text."""
+    if isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Name) and node.annotation.id == SHOWN:
+        node.value = None
+    found = _Normal().visit(node)
+    return found if isinstance(found, list) else [found] if found is not None else []
+
+
+def text(node: ast.AST) -> str:
+    """Every node and value, in order; equal for equal code, whatever the version of Python."""
+    words: list[str] = []
+    _write(node, words)
+    return " ".join(words)
+
+
+def _write(node: ast.AST, words: list[str]) -> None:
+    words.append(type(node).__name__)
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            if not isinstance(value, ast.expr_context):
+                words.append(name)
+                _write(value, words)
+        elif isinstance(value, list):
+            if value:
+                words.append(f"{name} [")
+                for each in value:
+                    if isinstance(each, ast.AST):
+                        _write(each, words)
+                    else:
+                        words.append(repr(each))
+                words.append("]")
+        elif (value is not None or isinstance(node, ast.Constant)) and name not in ("kind", "type_comment"):
+            words.append(f"{name} {value!r}")
+    words.append(";")
+
+
+def dotted(node: ast.AST) -> tuple[str, ...]:
+    """`a.b.c` as its names; nothing for another expression."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
+
+
+class _Normal(ast.NodeTransformer):
+    def visit_Pass(self, node: ast.Pass) -> None:
+        return None
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt] | None:
+        if isinstance(node.value, ast.Constant):
+            return None
+        if isinstance(node.value, ast.Call) and _speaks(node.value) and not _binds(node):
+            call = node.value
+            return [each for part in (*call.args, *(k.value for k in call.keywords)) for each in _effects(part)]
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """The type of an error stays."""
+        if node.exc is not None and not _binds(node):
+            kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if _is_error(kind):
+                node.exc, node.cause = kind, None
+        return self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        node.msg = None
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if dotted(node.func)[-1:] == ("tqdm",):
+            node.keywords = [
+                each
+                for each in node.keywords
+                if each.arg not in BAR_LOOKS or _binds(each.value) or list(_effects(each.value))
+            ]
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node if node.body or node.orelse or _binds(node.test) else list(_effects(node.test))
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        """Without its annotation; fields of a class keep theirs."""
+        if node.value is None and isinstance(node.target, ast.Name):
+            return None
+        self.generic_visit(node)
+        if node.value is None or not node.simple:
+            return node
+        return ast.Assign(targets=[node.target], value=node.value)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        fields = {id(each): each.annotation for each in node.body if isinstance(each, ast.AnnAssign)}
+        kept: list[ast.stmt] = []
+        for each in node.body:
+            if isinstance(each, ast.AnnAssign) and id(each) in fields:
+                self.generic_visit(each)
+                kept.append(each)
+            else:
+                found = self.visit(each)
+                kept += found if isinstance(found, list) else [found] if found is not None else []
+        node.body = kept
+        if any(_is_error(base) for base in node.bases):
+            _Silent().visit(node)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        """Annotations may mean something to a decorator; then they stay."""
+        before = _loaded(node)
+        if not node.decorator_list:
+            node.returns = None
+            of = node.args
+            for each in (*of.posonlyargs, *of.args, *of.kwonlyargs, of.vararg, of.kwarg):
+                if each is not None:
+                    each.annotation = None
+        self.generic_visit(node)
+        outer = {name for each in ast.walk(node) if isinstance(each, ast.Global | ast.Nonlocal) for name in each.names}
+        while unused := before - _loaded(node) - outer:
+            _Unused(unused).generic_visit(node)
+            before -= unused
+        return node
+
+
+class _Unused(ast.NodeTransformer):
+    """Drops what is assigned to names that nothing but dropped texts has used."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
+        names = [each.id if isinstance(each, ast.Name) else None for each in node.targets]
+        return list(_effects(node.value)) if set(names) <= self._names and not _binds(node.value) else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node if node.body or node.orelse or _binds(node.test) else list(_effects(node.test))
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return node
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        """What fails in it is caught: kept."""
+        return node
+
+
+class _Silent(ast.NodeTransformer):
+    """An exception's own text, which it hands to its base."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        func = node.func
+        if isinstance(func, ast.Attribute) and func.attr == "__init__" and isinstance(func.value, ast.Call):
+            node.args, node.keywords = [], []
+        return node
+
+
+def _is_error(node: ast.expr) -> bool:
+    """A class of errors by its name: what it carries is for people. StopIteration or SystemExit carry values."""
+    name = dotted(node)[-1:]
+    return bool(name) and (name[0].endswith("Error") or name[0] == "Exception") and name[0][0].isupper()
+
+
+def _speaks(call: ast.Call) -> bool:
+    """A call that only tells people something; a print into a file is a result."""
+    names = dotted(call.func)
+    if names == ("print",):
+        to = next((each.value for each in call.keywords if each.arg == "file"), None)
+        return to is None or dotted(to) in (("sys", "stderr"), ("sys", "stdout"))
+    if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Call):
+        names = dotted(call.func.value.func)  # logging.getLogger(...).info(...)
+    return ".".join(names) in SPEAKERS or names[:1] == ("logging",) or names[-1:] in [(each,) for each in BAR_TEXTS]
+
+
+def _effects(node: ast.AST) -> Iterator[ast.stmt]:
+    """The outermost calls of an expression that may do more than give a value, as statements."""
+    if isinstance(node, ast.Call):
+        pure = isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS
+        if not pure and not (isinstance(node.func, ast.Attribute) and node.func.attr in METHODS):
+            yield ast.Expr(node)
+            return
+    for each in ast.iter_child_nodes(node):
+        yield from _effects(each)
+
+
+def _binds(node: ast.AST) -> bool:
+    return any(isinstance(each, BINDING) for each in ast.walk(node))
+
+
+def _loaded(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
