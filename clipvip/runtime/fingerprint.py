@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from clipvip.runtime.sources import BESIDE, WHOLE, Module, Sources
+from clipvip.runtime.sources import BESIDE, WHOLE, Module, Place, Sources
 
 PACKAGE = Path(__file__).parent.parent
 LEFT_OUT = (
@@ -48,7 +48,8 @@ def _fingerprint(folder: Path, roots: tuple[str, ...], entry: str | None, tables
         if name and name not in found.definitions:
             raise ValueError(f"{root}: no such definition in {folder}")
         reach.add([(found, name or WHOLE)])
-    return hashlib.sha256("\n".join(reach.said[each] for each in sorted(reach.said) if reach.said[each]).encode()).hexdigest()[:12]
+    said = [reach.said[each] for each in sorted(reach.said) if reach.said[each]]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
 
 
 class Reach:
@@ -58,41 +59,40 @@ class Reach:
         self.said: dict[tuple[str, str], str] = {}
         self._sources, self._entry, self._tables = sources, entry, tables
 
-    def add(self, places: Iterable[tuple[Module, str]]) -> None:
+    def add(self, places: Iterable[Place]) -> None:
         """Take in definitions and all that they reach."""
         waiting = list(places)
         while waiting:
             module, name = waiting.pop()
-            if _left_out(module.name):
+            if (module.name, name) in self.said or _left_out(module.name):
                 continue
-            if name == WHOLE:
-                waiting += [(module, each) for each in module.definitions]
-                name = BESIDE
-            if (module.name, name) not in self.said:
-                waiting += self._take(module, name)
+            entry = self._entry if f"{module.name}:{name}" in self._tables else None
+            self.said[module.name, name], more = _take(self._sources, module, name, entry)
+            waiting += more
 
-    def _take(self, module: Module, name: str) -> list[tuple[Module, str]]:
-        """Note a definition; what it uses. A module that is reached runs, with all that it imports."""
-        found: list[tuple[Module, str]] = [(module, BESIDE)]
-        if name == BESIDE:
-            places = (self._sources.place(whole) for whole in sorted(module.imported))
-            found += [(place[0], BESIDE) for place in places if place is not None]
-        unit = module.unit(name, self._entry if f"{module.name}:{name}" in self._tables else None)
-        bound = []
-        for names in sorted(unit.uses):
-            if names[0] in module.definitions:
-                found.append((module, names[0]))
-            for whole in sorted(module.imports.get(names[0], ())):
-                place = self._sources.place(".".join([whole, *names[1:]]))
-                if place is None:
-                    bound.append(f"{names[0]}={whole}")
-                elif not _left_out(place[0].name):
-                    bound.append(f"{names[0]}={place[0].name}:{place[1]}")
-                    found.append(place)
-        self.said[module.name, name] = "\n".join([f"{module.name}:{name}", unit.text, *sorted(set(bound))])
-        if name == BESIDE and not unit.text:
-            self.said[module.name, name] = ""
-        return found
+
+@cache
+def _take(sources: Sources, module: Module, name: str, entry: str | None) -> tuple[str, tuple[Place, ...]]:
+    """What a definition says, and the places it uses. A module that is reached runs, with all that it imports."""
+    if name == WHOLE:
+        return "", ((module, BESIDE), *((module, each) for each in module.definitions))
+    found, bound = [(module, BESIDE)], set[str]()
+    if name == BESIDE:
+        places = (sources.place(whole) for whole in sorted(module.imported))
+        found += [(place[0], BESIDE) for place in places if place is not None]
+    unit = module.unit(name, entry)
+    for names in sorted(unit.uses):
+        if names[0] in module.definitions:
+            found.append((module, names[0]))
+        for whole in sorted(module.imports.get(names[0], ())):
+            place = sources.place(".".join([whole, *names[1:]]))
+            if place is None:
+                bound.add(f"{names[0]}={whole}")
+            elif not _left_out(place[0].name):
+                bound.add(f"{names[0]}={place[0].name}:{place[1]}")
+                found.append(place)
+    said = "\n".join([f"{module.name}:{name}", unit.text, *sorted(bound)]) if unit.text or name else ""
+    return said, tuple(dict.fromkeys(found))
 
 
 @cache

@@ -7,6 +7,7 @@ stands: `print(next(lines))` still reads a line. When in doubt, code is kept.
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 # Calls that give a value and do nothing else.
 FUNCTIONS = frozenset(
@@ -28,35 +29,42 @@ SHOWN = "Shown"  # annotation of a constant that only says how much is shown to 
 BINDING = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
-def normal(node: ast.stmt) -> list[ast.stmt]:
-    """A statement of a module in its normal form; may change `node`. None is left of a text."""
+def normal(node: ast.stmt, *, bars: bool = True) -> list[ast.stmt]:
+    """A statement of a module in its normal form; may change `node`. None is left of a text.
+
+    Without `bars` there are no progress bars in it, and expressions need not be looked through.
+    """
     if isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Name) and node.annotation.id == SHOWN:
         node.value = None
-    found = _Normal().visit(node)
+    found = _Normal(bars).visit(node)
     return found if isinstance(found, list) else [found] if found is not None else []
 
 
-def text(node: ast.AST) -> str:
-    """Every node and value, in order; equal for equal code, whatever the version of Python."""
+def text(node: ast.AST, used: set[tuple[str, ...]]) -> str:
+    """Every node and value, in order; equal for equal code, whatever the version of Python. Adds the names in it."""
     words: list[str] = []
-    _write(node, words)
+    _write(node, words, used)
     return " ".join(words)
 
 
-def _write(node: ast.AST, words: list[str]) -> None:
+def _write(node: ast.AST, words: list[str], used: set[tuple[str, ...]]) -> None:
+    if isinstance(node, ast.Name | ast.Attribute) and (names := dotted(node)):
+        used.add(names)
+        words.append(".".join(names))
+        return
     words.append(type(node).__name__)
     for name in node._fields:
         value = getattr(node, name, None)
         if isinstance(value, ast.AST):
             if not isinstance(value, ast.expr_context):
                 words.append(name)
-                _write(value, words)
+                _write(value, words, used)
         elif isinstance(value, list):
             if value:
                 words.append(f"{name} [")
                 for each in value:
                     if isinstance(each, ast.AST):
-                        _write(each, words)
+                        _write(each, words, used)
                     else:
                         words.append(repr(each))
                 words.append("]")
@@ -75,6 +83,21 @@ def dotted(node: ast.AST) -> tuple[str, ...]:
 
 
 class _Normal(ast.NodeTransformer):
+    """Transforms one statement; `_told` are the names that the dropped texts of the function at hand have used."""
+
+    def __init__(self, bars: bool) -> None:
+        self._bars = bars
+        self._told: set[str] = set()
+
+    def visit(self, node: ast.AST) -> Any:
+        """Expressions hold no statements."""
+        return node if isinstance(node, ast.expr) and not self._bars else super().visit(node)
+
+    def _drop(self, *nodes: ast.AST | None) -> None:
+        for node in nodes:
+            if node is not None:
+                self._told |= _loaded(node)
+
     def visit_Pass(self, node: ast.Pass) -> None:
         return None
 
@@ -83,6 +106,7 @@ class _Normal(ast.NodeTransformer):
             return None
         if isinstance(node.value, ast.Call) and _speaks(node.value) and not _binds(node):
             call = node.value
+            self._drop(call)
             return [each for part in (*call.args, *(k.value for k in call.keywords)) for each in _effects(part)]
         return self.generic_visit(node)
 
@@ -91,20 +115,20 @@ class _Normal(ast.NodeTransformer):
         if node.exc is not None and not _binds(node):
             kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             if _is_error(kind):
+                self._drop(node.exc, node.cause)
                 node.exc, node.cause = kind, None
         return self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        self._drop(node.msg)
         node.msg = None
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if dotted(node.func)[-1:] == ("tqdm",):
-            node.keywords = [
-                each
-                for each in node.keywords
-                if each.arg not in BAR_LOOKS or _binds(each.value) or list(_effects(each.value))
-            ]
+            looks = [each for each in node.keywords if each.arg in BAR_LOOKS and not _acts(each.value)]
+            self._drop(*looks)
+            node.keywords = [each for each in node.keywords if each not in looks]
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
@@ -143,7 +167,7 @@ class _Normal(ast.NodeTransformer):
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         """Annotations may mean something to a decorator; then they stay."""
-        before = _loaded(node)
+        outer_told, self._told = self._told, set()
         if not node.decorator_list:
             node.returns = None
             of = node.args
@@ -151,10 +175,12 @@ class _Normal(ast.NodeTransformer):
                 if each is not None:
                     each.annotation = None
         self.generic_visit(node)
-        outer = {name for each in ast.walk(node) if isinstance(each, ast.Global | ast.Nonlocal) for name in each.names}
-        while unused := before - _loaded(node) - outer:
-            _Unused(unused).generic_visit(node)
-            before -= unused
+        told = set(self._told)
+        while told:
+            unused = _Unused(told - _loaded(node) - _not_own(node))
+            unused.generic_visit(node)
+            told = unused.told
+        self._told |= outer_told
         return node
 
 
@@ -163,10 +189,14 @@ class _Unused(ast.NodeTransformer):
 
     def __init__(self, names: set[str]) -> None:
         self._names = names
+        self.told: set[str] = set()  # what the dropped have used
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
         names = [each.id if isinstance(each, ast.Name) else None for each in node.targets]
-        return list(_effects(node.value)) if set(names) <= self._names and not _binds(node.value) else node
+        if not set(names) <= self._names or _binds(node.value):
+            return node
+        self.told |= _loaded(node.value)
+        return list(_effects(node.value))
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
@@ -218,9 +248,19 @@ def _effects(node: ast.AST) -> Iterator[ast.stmt]:
         yield from _effects(each)
 
 
+def _acts(node: ast.AST) -> bool:
+    return _binds(node) or any(True for _ in _effects(node))
+
+
 def _binds(node: ast.AST) -> bool:
     return any(isinstance(each, BINDING) for each in ast.walk(node))
 
 
 def _loaded(node: ast.AST) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+
+
+def _not_own(node: ast.AST) -> set[str]:
+    """Names of a function that belong to the module or to a function around it."""
+    found = (each.names for each in ast.walk(node) if isinstance(each, ast.Global | ast.Nonlocal))
+    return {name for names in found for name in names}

@@ -25,10 +25,11 @@ class Module:
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self._package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-        self._tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        self._import_statements = list(_imports(tree))
         self.definitions: dict[str, list[ast.stmt]] = {}
         self._beside: list[ast.stmt] = []
-        for statement in self._tree.body:
+        for statement in tree.body:
             names = [] if self._acts(statement) else list(_defined(statement))
             for each in names:
                 self.definitions.setdefault(each, []).append(statement)
@@ -49,12 +50,12 @@ class Module:
     def imports(self) -> dict[str, set[str]]:
         """Name -> what it may stand for, in full; imports inside functions too."""
         found: dict[str, set[str]] = {}
-        for node in ast.walk(self._tree):
+        for node in self._import_statements:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     whole = alias.name if alias.asname else alias.name.split(".")[0]
                     found.setdefault(alias.asname or whole, set()).add(whole)
-            elif isinstance(node, ast.ImportFrom):
+            else:
                 for alias in node.names:
                     found.setdefault(alias.asname or alias.name, set()).add(f"{self._absolute(node)}.{alias.name}")
         return found
@@ -62,23 +63,30 @@ class Module:
     @cached_property
     def imported(self) -> frozenset[str]:
         """All that is imported, in full, as it is written: `a.b.c` of `import a.b.c` too."""
-        plain = {a.name for node in ast.walk(self._tree) if isinstance(node, ast.Import) for a in node.names}
+        plain = {a.name for node in self._import_statements if isinstance(node, ast.Import) for a in node.names}
         return frozenset(plain.union(*self.imports.values()))
 
     def unit(self, name: str, entry: str | None = None) -> Unit:
         """A definition, or `BESIDE`; of a table only the entry that `entry` names."""
         if (name, entry) not in self._units:
             nodes = self.definitions[name] if name else self._beside
-            kept = [each for node in nodes for each in normal(node if entry is None else _only(node, entry))]
-            uses = frozenset(names for node in kept for names in _uses(node))
-            self._units[name, entry] = Unit(" ".join(map(text, kept)), uses)
+            bars = "tqdm" in self.imports
+            kept = [each for node in nodes for each in normal(node if entry is None else _only(node, entry), bars=bars)]
+            used: set[tuple[str, ...]] = set()
+            said = " ".join(text(node, used) for node in kept)
+            self._units[name, entry] = Unit(said, frozenset(used))
         return self._units[name, entry]
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         """The module an import names, relative ones resolved."""
         if node.level == 0:
             return node.module or ""
-        return ".".join([*self._package[: len(self._package) - node.level + 1], *([node.module] if node.module else [])])
+        return ".".join(
+            [*self._package[: len(self._package) - node.level + 1], *([node.module] if node.module else [])]
+        )
+
+
+Place = tuple[Module, str]  # a module and one of its definitions
 
 
 class Sources:
@@ -103,7 +111,7 @@ class Sources:
             self._modules[name] = Module(name, file) if inside and file.is_file() else None
         return self._modules[name]
 
-    def place(self, whole: str) -> tuple[Module, str] | None:
+    def place(self, whole: str) -> Place | None:
         """Module and definition that a full name stands for, through what modules pass on; None: of another package."""
         parts = whole.split(".")
         for end in range(len(parts), 0, -1):
@@ -117,6 +125,16 @@ class Sources:
                         return self.place(".".join([passed_on, *rest[1:]]))
                 return module, rest[0] if rest[0] in module.definitions else BESIDE
         return None
+
+
+def _imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Import statements, those inside of others too."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for each in getattr(node, name, ()) if isinstance(getattr(node, name, ()), list) else ():
+            if isinstance(each, ast.Import | ast.ImportFrom):
+                yield each
+            else:
+                yield from _imports(each)
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:
@@ -139,12 +157,3 @@ def _only(statement: ast.stmt, entry: str) -> ast.stmt:
     small = ast.Dict(keys=[table.keys[i] for i in kept], values=[table.values[i] for i in kept])
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]  # type: ignore[attr-defined]
     return ast.Assign(targets=targets, value=small)
-
-
-def _uses(node: ast.AST) -> Iterator[tuple[str, ...]]:
-    names = dotted(node)
-    if names:
-        yield names
-        return
-    for each in ast.iter_child_nodes(node):
-        yield from _uses(each)
