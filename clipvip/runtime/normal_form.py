@@ -6,27 +6,11 @@ stands: `print(next(lines))` still reads a line. When in doubt, code is kept.
 """
 
 import ast
-from collections.abc import Iterator
 from typing import Any
 
-# Calls that give a value and do nothing else.
-FUNCTIONS = frozenset(
-    "abs all any bool dict enumerate float format frozenset int isinstance len list map max min range repr reversed "
-    "round set sorted str sum tuple type zip".split()
-)
-METHODS = frozenset(
-    "as_posix count detach endswith exists format get item items join keys lower lstrip mean most_common nunique "
-    "perf_counter relative_to removeprefix removesuffix replace rstrip split startswith strip title tolist upper "
-    "values with_name with_suffix".split()
-)
-SPEAKERS = frozenset({"warnings.warn", "logging"})  # whole names, or what they begin with
-BAR_TEXTS = frozenset({"set_description", "set_description_str", "set_postfix", "set_postfix_str"})
-BAR_LOOKS = frozenset(
-    "ascii bar_format colour desc disable dynamic_ncols file leave maxinterval mininterval ncols nrows position "
-    "postfix smoothing unit unit_scale".split()
-)
+from clipvip.runtime.spoken import BAR_LOOKS, acts, binds, dotted, effects, is_error, speaks
+
 SHOWN = "Shown"  # annotation of a constant that only says how much is shown to people (runtime/shown.py)
-BINDING = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
 def normal(node: ast.stmt, *, bars: bool = True) -> list[ast.stmt]:
@@ -73,15 +57,6 @@ def _write(node: ast.AST, words: list[str], used: set[tuple[str, ...]]) -> None:
     words.append(";")
 
 
-def dotted(node: ast.AST) -> tuple[str, ...]:
-    """`a.b.c` as its names; nothing for another expression."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
-
-
 class _Normal(ast.NodeTransformer):
     """Transforms one statement; `_told` are the names that the dropped texts of the function at hand have used."""
 
@@ -104,17 +79,17 @@ class _Normal(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt] | None:
         if isinstance(node.value, ast.Constant):
             return None
-        if isinstance(node.value, ast.Call) and _speaks(node.value) and not _binds(node):
+        if isinstance(node.value, ast.Call) and speaks(node.value) and not binds(node):
             call = node.value
             self._drop(call)
-            return [each for part in (*call.args, *(k.value for k in call.keywords)) for each in _effects(part)]
+            return [each for part in (*call.args, *(k.value for k in call.keywords)) for each in effects(part)]
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         """The type of an error stays."""
-        if node.exc is not None and not _binds(node):
+        if node.exc is not None and not binds(node):
             kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-            if _is_error(kind):
+            if is_error(kind):
                 self._drop(node.exc, node.cause)
                 node.exc, node.cause = kind, None
         return self.generic_visit(node)
@@ -126,14 +101,14 @@ class _Normal(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if dotted(node.func)[-1:] == ("tqdm",):
-            looks = [each for each in node.keywords if each.arg in BAR_LOOKS and not _acts(each.value)]
+            looks = [each for each in node.keywords if each.arg in BAR_LOOKS and not acts(each.value)]
             self._drop(*looks)
             node.keywords = [each for each in node.keywords if each not in looks]
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
-        return node if node.body or node.orelse or _binds(node.test) else list(_effects(node.test))
+        return node if node.body or node.orelse or binds(node.test) else list(effects(node.test))
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         """Without its annotation; fields of a class keep theirs."""
@@ -155,7 +130,7 @@ class _Normal(ast.NodeTransformer):
                 found = self.visit(each)
                 kept += found if isinstance(found, list) else [found] if found is not None else []
         node.body = kept
-        if any(_is_error(base) for base in node.bases):
+        if any(is_error(base) for base in node.bases):
             _Silent().visit(node)
         return node
 
@@ -193,14 +168,14 @@ class _Unused(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
         names = [each.id if isinstance(each, ast.Name) else None for each in node.targets]
-        if not set(names) <= self._names or _binds(node.value):
+        if not set(names) <= self._names or binds(node.value):
             return node
         self.told |= _loaded(node.value)
-        return list(_effects(node.value))
+        return list(effects(node.value))
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
-        return node if node.body or node.orelse or _binds(node.test) else list(_effects(node.test))
+        return node if node.body or node.orelse or binds(node.test) else list(effects(node.test))
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return node
@@ -218,42 +193,6 @@ class _Silent(ast.NodeTransformer):
         if isinstance(func, ast.Attribute) and func.attr == "__init__" and isinstance(func.value, ast.Call):
             node.args, node.keywords = [], []
         return node
-
-
-def _is_error(node: ast.expr) -> bool:
-    """A class of errors by its name: what it carries is for people. StopIteration or SystemExit carry values."""
-    name = dotted(node)[-1:]
-    return bool(name) and (name[0].endswith("Error") or name[0] == "Exception") and name[0][0].isupper()
-
-
-def _speaks(call: ast.Call) -> bool:
-    """A call that only tells people something; a print into a file is a result."""
-    names = dotted(call.func)
-    if names == ("print",):
-        to = next((each.value for each in call.keywords if each.arg == "file"), None)
-        return to is None or dotted(to) in (("sys", "stderr"), ("sys", "stdout"))
-    if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Call):
-        names = dotted(call.func.value.func)  # logging.getLogger(...).info(...)
-    return ".".join(names) in SPEAKERS or names[:1] == ("logging",) or names[-1:] in [(each,) for each in BAR_TEXTS]
-
-
-def _effects(node: ast.AST) -> Iterator[ast.stmt]:
-    """The outermost calls of an expression that may do more than give a value, as statements."""
-    if isinstance(node, ast.Call):
-        pure = isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS
-        if not pure and not (isinstance(node.func, ast.Attribute) and node.func.attr in METHODS):
-            yield ast.Expr(node)
-            return
-    for each in ast.iter_child_nodes(node):
-        yield from _effects(each)
-
-
-def _acts(node: ast.AST) -> bool:
-    return _binds(node) or any(True for _ in _effects(node))
-
-
-def _binds(node: ast.AST) -> bool:
-    return any(isinstance(each, BINDING) for each in ast.walk(node))
 
 
 def _loaded(node: ast.AST) -> set[str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clipvip.runtime.normal_form import dotted, normal, text
+from clipvip.runtime.normal_form import normal, text
+from clipvip.runtime.spoken import dotted
 
 WHOLE, BESIDE = "*", ""  # in place of a definition: all of them; the statements that define nothing
 
