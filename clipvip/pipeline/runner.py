@@ -73,21 +73,39 @@ def _forget(target: Path, run: Run) -> None:
 
 
 def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Path, run: Run) -> None:
-    started, clock = datetime.now(UTC), time.perf_counter()
-    settings = settings_of(read["stage"], read["settings"], f"specs of {name}")
     beside = target.with_name(f".{target.name}-{run.rank}-{os.getpid()}")
-    beside.mkdir(parents=True)
-    stage = STAGES[read["stage"]]
-    make = getattr(importlib.import_module(stage.module), stage.make.split(":")[1])
-    inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
-    with Usage(beside / "system.csv"):
-        facts = make(settings, inputs, beside, run)
+    _write(root, name, read, lineage, beside, run)
     if run.rank > 0:
         shutil.rmtree(beside)
         return
+    if target.exists():
+        shutil.rmtree(target)
+    beside.rename(target)
+    failure_path(root, name).unlink(missing_ok=True)
+    shutil.rmtree(run.work, ignore_errors=True)
+
+
+def run_beside(root: Path, name: str, read: dict[str, Any], scratch: Path, **how: Any) -> Path:
+    """Make a finished cell once more below `scratch`, from the inputs as they lie; the folder. It stays as it was."""
+    run, made = build(Run, {"work": scratch / "work", **how}, "run"), scratch / name.split("/")[1]
+    run.work.mkdir(parents=True)
+    _write(root, name, read, "", made, run)
+    return made
+
+
+def _write(root: Path, name: str, read: dict[str, Any], lineage: str, out: Path, run: Run) -> None:
+    """Everything that a cell's folder holds."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    settings = settings_of(read["stage"], read["settings"], f"specs of {name}")
+    out.mkdir(parents=True)
+    stage = STAGES[read["stage"]]
+    make = getattr(importlib.import_module(stage.module), stage.make.split(":")[1])
+    inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
+    with Usage(out / "system.csv"):
+        facts = make(settings, inputs, out, run)
     own = {
         "stage": read["stage"],
-        "key": target.name,
+        "key": name.split("/")[1],
         "status": "finished",
         "fingerprint": stage_fingerprint(read["stage"], settings),
         "lineage": lineage,
@@ -98,13 +116,8 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
         "commit": commit(),
     }
     config = {"stage": read["stage"], "settings": read["settings"], "inputs": read["inputs"]}
-    (beside / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    (beside / "receipt.json").write_text(json.dumps({**facts, **own}, indent=1) + "\n")
-    if target.exists():
-        shutil.rmtree(target)
-    beside.rename(target)
-    failure_path(root, name).unlink(missing_ok=True)
-    shutil.rmtree(run.work, ignore_errors=True)
+    (out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (out / "receipt.json").write_text(json.dumps({**facts, **own}, indent=1) + "\n")
 
 
 def _finished(root: Path, name: str) -> dict[str, Any]:

@@ -34,6 +34,11 @@ def receipt(root: Path, name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def rewrite_receipt(root: Path, name: str, content: dict[str, Any]) -> None:
+    """Replace the receipt of a finished cell."""
+    write_whole(folder(root, name) / "receipt.json", json.dumps(content, indent=1) + "\n")
+
+
 def state(root: Path, cell: Cell) -> str:
     """`fresh`, `missing`, `failed: <why>` or `stale: <why>`."""
     found = receipt(root, cell.name)
