@@ -4,7 +4,6 @@ Of every stage concerned (of corpora: every format; of each code that cells were
 again from the same inputs, and compared byte for byte. Then receipts name today's code, and say when and why.
 """
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from clipvip.pipeline.cell import Cell, lineage_of, part_of
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline.runner import run_beside
+from clipvip.pipeline.runner import made_beside
 from clipvip.pipeline.same_files import first_difference
 from clipvip.pipeline.store import folder, receipt, rewrite_receipt
 from clipvip.runtime.files import locked
@@ -90,8 +89,7 @@ class Adoption:
         for each in bar:
             name = each.cell.name
             bar.set_postfix_str(name)
-            with tempfile.TemporaryDirectory(prefix=".adopt-", dir=self.root) as scratch:
-                made = run_beside(self.root, name, each.cell.spec(), Path(scratch), **how)
+            with made_beside(self.root, name, each.cell.spec(), **how) as made:
                 found = first_difference(folder(self.root, name), made)
             if found is not None:
                 raise ValueError(f"{name} is made otherwise by today's code, nothing is adopted: {found}")

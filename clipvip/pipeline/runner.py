@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,22 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
     shutil.rmtree(run.work, ignore_errors=True)
 
 
-def run_beside(root: Path, name: str, read: dict[str, Any], scratch: Path, **how: Any) -> Path:
-    """Make a finished cell once more below `scratch`, from the inputs as they lie; the folder. It stays as it was."""
-    run, made = build(Run, {"work": scratch / "work", **how}, "run"), scratch / name.split("/")[1]
-    run.work.mkdir(parents=True)
-    _write(root, name, read, "", made, run)
-    return made
+@contextlib.contextmanager
+def made_beside(root: Path, name: str, read: dict[str, Any], **how: Any) -> Iterator[Path]:
+    """A finished cell made once more in a folder beside, from the inputs as they lie; it goes again with its work.
+
+    Beside, because a cell names its inputs by where they lie from it.
+    """
+    target = folder(root, name)
+    beside = target.with_name(f".{target.name}-again-{os.getpid()}")
+    run = build(Run, {"work": beside.with_name(f"{beside.name}-work"), **how}, "run")
+    try:
+        run.work.mkdir()
+        _write(root, name, read, "", beside, run)
+        yield beside
+    finally:
+        for left in (beside, run.work):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write(root: Path, name: str, read: dict[str, Any], lineage: str, out: Path, run: Run) -> None:

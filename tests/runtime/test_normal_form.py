@@ -115,7 +115,7 @@ def test_an_annotation_stays_where_a_decorator_may_read_it() -> None:
 
 
 def test_the_text_that_an_error_hands_on_is_dropped() -> None:
-    code = "class AError(ValueError):\n    def __init__(self, x):\n        super().__init__('{0}', x)\n        self.x = x\n"
+    code = "class AError(ValueError):\n  def __init__(self, x):\n    super().__init__('{0}', x)\n    self.x = x\n"
     assert said(code.replace("{0}", "one")) == said(code.replace("{0}", "two"))
     assert said(code) != said(code.replace("self.x = x", "self.x = -x"))
 
