@@ -1,10 +1,11 @@
-"""Commands on the cells of experiments: `cells`, `clean`."""
+"""Commands on the cells of experiments: `cells`, `adopt`, `clean`."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from clipvip.commands import USUAL
+from clipvip.runtime.options import add_flags, given
 
 
 def _cells(arguments: argparse.Namespace) -> None:
@@ -33,12 +34,32 @@ def _clean(arguments: argparse.Namespace) -> None:
         )
 
 
+def _adopt(arguments: argparse.Namespace) -> None:
+    from clipvip.pipeline.adopt import adopt, adoptions
+    from clipvip.pipeline.grid import load
+    from clipvip.pipeline.jobs import Jobs
+
+    found = adoptions(Jobs(load([path])) for path in arguments.experiment)
+    print("\n".join(each.listing() for each in found))
+    if not arguments.dry_run:
+        print(f"{adopt(found, arguments.why, given(arguments))} cells adopted")
+
+
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("cells", help="list study, variant, seed -> cell, its state and why it is stale")
     one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
     one.add_argument("--study", help="only this study")
     one.set_defaults(do=_cells)
+
+    one = commands.add_parser(
+        "adopt", help="keep finished cells after a change of code that alters nothing: shown first"
+    )
+    one.add_argument("experiment", type=Path, nargs="*", default=[Path("experiments/mini.yaml")], help="YAML files")
+    one.add_argument("--why", required=True, help="what changed and why that alters nothing: it stands in the receipts")
+    one.add_argument("--dry-run", action="store_true", help="only list")
+    add_flags(one)
+    one.set_defaults(do=_adopt)
 
     one = commands.add_parser("clean", help="list (with --yes remove) cells that no study of the experiments asks for")
     one.add_argument("experiment", type=Path, nargs="+", help="YAML files of all experiments that share the results")

@@ -23,6 +23,9 @@ class Stage:
     accelerator: bool = False  # takes the GPUs and cores that `run` names
     keyed: bool = True  # part of the keys of what is made from it
     priority: int = 0  # of its jobs: what everything waits for goes first
+    also: tuple[str, ...] = ()  # other functions that make a part of it
+    part: str | None = None  # the setting whose value names an entry of each of `tables`
+    tables: tuple[str, ...] = ()  # module and constant; of these only the entry of its part is code of a cell
 
     @property
     def module(self) -> str:
@@ -39,12 +42,16 @@ STAGES: dict[str, Stage] = {
             title="generated files",
             settings=data.WorldSettings,
             make="corpora.synthetic.world:make",
+            part="part",
+            tables=("corpora.synthetic.annotations:WRITERS",),
         ),
         Stage(
             name="corpus",
             title="corpus",
             settings=data.CorpusSettings,
             make="corpora.corpus_stage:make",
+            part="format",
+            tables=("corpora.reading:READERS", "corpora.reading:SHARDED"),
         ),
         Stage(
             name="frames",
@@ -75,6 +82,7 @@ STAGES: dict[str, Stage] = {
             title="captions",
             settings=learning.CaptionsSettings,
             make="corpora.captions.captions_stage:caption",
+            also=("corpora.captions.captions_stage:caption_shard",),
             packed=False,
             accelerator=True,
         ),

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from clipvip.data import manifest, unreadable
+from clipvip.runtime.shown import Shown
 
-NAMED = 50  # names of a kind in the receipt
+NAMED: Shown = 50  # names of a kind in the receipt
 
 
 @dataclass

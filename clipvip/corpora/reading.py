@@ -36,6 +36,7 @@ READERS: dict[Format, tuple[Reader, str]] = {
     "activitynet": (activitynet.read, activitynet.SOURCE),
     "folder": (folder.read, folder.SOURCE),
 }
+SHARDED: dict[Format, Callable[[str, Account, Leaks], Iterator[pd.DataFrame]]] = {"webdataset": webdataset.parts}
 PROTOCOLS = ("msrvtt", "webvid")  # the formats with a choice of protocol
 PART = 1 << 17  # annotated clips at a time
 
@@ -56,8 +57,8 @@ class Reading:
         ValueError for annotations that cannot be understood, a clip in two splits or places, or a path that leaves
         the root.
         """
-        if self.settings.format == "webdataset":
-            yield from webdataset.parts(str(self.root), self.account, self.leaks)
+        if self.settings.format in SHARDED:
+            yield from SHARDED[self.settings.format](str(self.root), self.account, self.leaks)
             return
         root = Path(self.root)
         if not root.is_dir():

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from clipvip.runtime.shown import Shown
+
 UNREADABLE = "unreadable.csv"  # what a folder of videos lost, beside what was made of it
-NAMED = 50  # names in the receipt
+NAMED: Shown = 50  # names in the receipt
 
 
 class Quarantine:

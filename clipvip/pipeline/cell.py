@@ -34,7 +34,12 @@ class Cell:
     @cached_property
     def lineage(self) -> str:
         """What today's code would write into the receipt."""
-        return lineage_of(self.stage, {role: cell.lineage for role, cell in self.inputs.items()})
+        return lineage_of(self.fingerprint, {role: cell.lineage for role, cell in self.inputs.items()})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of today's code that makes it."""
+        return stage_fingerprint(self.stage, self.settings)
 
     @property
     def name(self) -> str:
@@ -53,11 +58,20 @@ def _unkeyed(role: str) -> bool:
     return stage is not None and not stage.keyed
 
 
-def lineage_of(stage: str, inputs: dict[str, str]) -> str:
+def lineage_of(own: str, inputs: Mapping[str, str]) -> str:
+    """Lineage of a cell from the fingerprint of its stage and the lineages of its inputs."""
     kept = {role: lineage for role, lineage in inputs.items() if not _unkeyed(role)}
-    return digest([stage_fingerprint(stage), kept])
+    return digest([own, kept])
 
 
-def stage_fingerprint(stage: str) -> str:
-    """Fingerprint of the code that a stage reaches."""
-    return fingerprint(STAGES[stage].module)
+def part_of(stage: str, settings: Settings) -> str | None:
+    """The part of a stage's tables that a cell uses: the format of a corpus."""
+    name = STAGES[stage].part
+    return None if name is None else str(getattr(settings, name))
+
+
+def stage_fingerprint(stage: str, settings: Settings) -> str:
+    """Fingerprint of the code that a cell of these settings reaches."""
+    own = STAGES[stage]
+    made_by, tables = ([f"clipvip.{place}" for place in places] for places in ((own.make, *own.also), own.tables))
+    return fingerprint(*made_by, entry=part_of(stage, settings), tables=tuple(tables))

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def read_spec(spec: Path) -> tuple[dict[str, Any], Path, str, str]:
     """The content of a spec file, the results root, and the cell's name and lineage. Inputs must be finished."""
     root, read = spec.parent.parent, json.loads(spec.read_text())
     inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
-    lineage = lineage_of(read["stage"], {role: found["lineage"] for role, found in inputs.items()})
+    settings = settings_of(read["stage"], read["settings"], str(spec))
+    own = stage_fingerprint(read["stage"], settings)
+    lineage = lineage_of(own, {role: found["lineage"] for role, found in inputs.items()})
     return read, root, f"{read['stage']}/{spec.stem.split('-')[1]}", lineage
 
 
@@ -71,23 +74,51 @@ def _forget(target: Path, run: Run) -> None:
 
 
 def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Path, run: Run) -> None:
-    started, clock = datetime.now(UTC), time.perf_counter()
-    settings = settings_of(read["stage"], read["settings"], f"specs of {name}")
     beside = target.with_name(f".{target.name}-{run.rank}-{os.getpid()}")
-    beside.mkdir(parents=True)
-    stage = STAGES[read["stage"]]
-    make = getattr(importlib.import_module(stage.module), stage.make.split(":")[1])
-    inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
-    with Usage(beside / cell_files.SYSTEM):
-        facts = make(settings, inputs, beside, run)
+    _write(root, name, read, lineage, beside, run)
     if run.rank > 0:
         shutil.rmtree(beside)
         return
+    if target.exists():
+        shutil.rmtree(target)
+    place(beside, target)
+    failure_path(root, name).unlink(missing_ok=True)
+    shutil.rmtree(run.work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def made_beside(root: Path, name: str, read: dict[str, Any], **how: Any) -> Iterator[Path]:
+    """A finished cell made once more in a folder beside, from the inputs as they lie; it goes again with its work.
+
+    Beside, because a cell names its inputs by where they lie from it.
+    """
+    target = folder(root, name)
+    beside = target.with_name(f".{target.name}-again-{os.getpid()}")
+    run = build(Run, {"work": beside.with_name(f"{beside.name}-work"), **how}, "run")
+    try:
+        run.work.mkdir()
+        _write(root, name, read, "", beside, run)
+        yield beside
+    finally:
+        for left in (beside, run.work):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _write(root: Path, name: str, read: dict[str, Any], lineage: str, out: Path, run: Run) -> None:
+    """Everything that a cell's folder holds."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    settings = settings_of(read["stage"], read["settings"], f"specs of {name}")
+    out.mkdir(parents=True)
+    stage = STAGES[read["stage"]]
+    make = getattr(importlib.import_module(stage.module), stage.make.split(":")[1])
+    inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
+    with Usage(out / cell_files.SYSTEM):
+        facts = make(settings, inputs, out, run)
     own = {
         "stage": read["stage"],
-        "key": target.name,
+        "key": name.split("/")[1],
         "status": "finished",
-        "fingerprint": stage_fingerprint(read["stage"]),
+        "fingerprint": stage_fingerprint(read["stage"], settings),
         "lineage": lineage,
         "inputs": read["inputs"],
         "started": started.isoformat(timespec="seconds"),
@@ -96,13 +127,8 @@ def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Pat
         "commit": commit(),
     }
     config = {"stage": read["stage"], "settings": read["settings"], "inputs": read["inputs"]}
-    write_whole(beside / cell_files.CONFIG, json.dumps(config, indent=1) + "\n")
-    write_whole(beside / cell_files.RECEIPT, json.dumps({**facts, **own}, indent=1) + "\n")
-    if target.exists():
-        shutil.rmtree(target)
-    place(beside, target)
-    failure_path(root, name).unlink(missing_ok=True)
-    shutil.rmtree(run.work, ignore_errors=True)
+    write_whole(out / cell_files.CONFIG, json.dumps(config, indent=1) + "\n")
+    write_whole(out / cell_files.RECEIPT, json.dumps({**facts, **own}, indent=1) + "\n")
 
 
 def _finished(root: Path, name: str) -> dict[str, Any]:

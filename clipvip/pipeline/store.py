@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvip.config.base import canonical
-from clipvip.pipeline.cell import Cell, stage_fingerprint
+from clipvip.pipeline.cell import Cell
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 
@@ -35,6 +35,11 @@ def receipt(root: Path, name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def rewrite_receipt(root: Path, name: str, content: dict[str, Any]) -> None:
+    """Replace the receipt of a finished cell."""
+    write_whole(folder(root, name) / "receipt.json", json.dumps(content, indent=1) + "\n")
+
+
 def state(root: Path, cell: Cell) -> str:
     """`fresh`, `missing`, `failed: <why>` or `stale: <why>`."""
     found = receipt(root, cell.name)
@@ -43,7 +48,7 @@ def state(root: Path, cell: Cell) -> str:
         return f"failed: {json.loads(failed.read_text())['reason']}" if failed.exists() else "missing"
     if found["lineage"] == cell.lineage:
         return "fresh"
-    own = found["fingerprint"] != stage_fingerprint(cell.stage)
+    own = found["fingerprint"] != cell.fingerprint
     return "stale: the code of its stage changed" if own else "stale: something it is made from changed"
 
 

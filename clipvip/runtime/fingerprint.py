@@ -1,83 +1,100 @@
-"""The source fingerprint of a stage: a hash over the code that the stage reaches.
+"""The source fingerprint of a stage: a hash over the definitions that its function reaches.
 
-Syntax trees, not text: comments, docstrings and layout do not count. Settings and the command line
-are left out, because a cell's key already holds its settings.
+Functions, classes and constants of this package, followed from name to name, each in its normal form (normal_form.py);
+a module that is handed around counts whole, and so does what imported modules do beside defining. Settings, commands
+and how a run goes are left out: a cell's key already holds its settings.
 """
 
-import ast
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from clipvip.runtime.sources import BESIDE, WHOLE, Module, Place, Sources
+
 PACKAGE = Path(__file__).parent.parent
-LEFT_OUT = ("clipvip.config", "clipvip.__main__")
+LEFT_OUT = (
+    "clipvip.config",
+    "clipvip.commands",
+    "clipvip.__main__",
+    "clipvip.runtime.context",
+    "clipvip.runtime.monitor",
+    "clipvip.runtime.options",
+    "clipvip.runtime.provenance",
+    "clipvip.runtime.shown",
+)
+
+
+def fingerprint(*roots: str, entry: str | None = None, tables: tuple[str, ...] = ()) -> str:
+    """First 12 hex digits over all that the roots reach: modules, or definitions as `module:name`.
+
+    Of `tables` (`module:NAME`) only the entry `entry` is followed. Raises ValueError for a root that is not there.
+    """
+    return _fingerprint(PACKAGE, roots, entry, tables if entry is not None else ())
 
 
 @cache
-def fingerprint(module: str) -> str:
-    """First 12 hex digits over the modules of this package that `module` reaches, itself included.
-
-    Imports inside functions count. Raises ValueError for a module that is not there.
-    """
-    seen: set[str] = set()
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        if name not in seen and not _left_out(name):
-            seen.add(name)
-            waiting.extend(_read(name)[1])
-    whole = hashlib.sha256()
-    for name in sorted(seen):
-        whole.update(f"{name}\n{_read(name)[0]}\n".encode())
-    return whole.hexdigest()[:12]
+def _sources(folder: Path) -> Sources:
+    return Sources(folder)
 
 
+@cache
+def _fingerprint(folder: Path, roots: tuple[str, ...], entry: str | None, tables: tuple[str, ...]) -> str:
+    sources = _sources(folder)
+    reach = Reach(sources, entry, tables)
+    for root in roots:
+        module, _, name = root.partition(":")
+        found = sources.module(module)
+        if name and name not in found.definitions:
+            raise ValueError(f"{root}: no such definition in {folder}")
+        reach.add([(found, name or WHOLE)])
+    said = [reach.said[each] for each in sorted(reach.said) if reach.said[each]]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
+
+
+class Reach:
+    """What is reached so far: (module, definition) -> what it says."""
+
+    def __init__(self, sources: Sources, entry: str | None, tables: tuple[str, ...]) -> None:
+        self.said: dict[tuple[str, str], str] = {}
+        self._sources, self._entry, self._tables = sources, entry, tables
+
+    def add(self, places: Iterable[Place]) -> None:
+        """Take in definitions and all that they reach."""
+        waiting = list(places)
+        while waiting:
+            module, name = waiting.pop()
+            if (module.name, name) in self.said or _left_out(module.name):
+                continue
+            entry = self._entry if f"{module.name}:{name}" in self._tables else None
+            self.said[module.name, name], more = _take(self._sources, module, name, entry)
+            waiting += more
+
+
+@cache
+def _take(sources: Sources, module: Module, name: str, entry: str | None) -> tuple[str, tuple[Place, ...]]:
+    """What a definition says, and the places it uses. A module that is reached runs, with all that it imports."""
+    if name == WHOLE:
+        return "", ((module, BESIDE), *((module, each) for each in module.definitions))
+    found, bound = [(module, BESIDE)], set[str]()
+    if name == BESIDE:
+        places = (sources.place(whole) for whole in sorted(module.imported))
+        found += [(place[0], BESIDE) for place in places if place is not None]
+    unit = module.unit(name, entry)
+    for names in sorted(unit.uses):
+        if names[0] in module.definitions:
+            found.append((module, names[0]))
+        for whole in sorted(module.imports.get(names[0], ())):
+            place = sources.place(".".join([whole, *names[1:]]))
+            if place is None:
+                bound.add(f"{names[0]}={whole}")
+            elif not _left_out(place[0].name):
+                bound.add(f"{names[0]}={place[0].name}:{place[1]}")
+                found.append(place)
+    said = "\n".join([f"{module.name}:{name}", unit.text, *sorted(bound)]) if unit.text or name else ""
+    return said, tuple(dict.fromkeys(found))
+
+
+@cache
 def _left_out(name: str) -> bool:
     return name == "clipvip" or any(name == other or name.startswith(f"{other}.") for other in LEFT_OUT)
-
-
-def _file(name: str) -> Path:
-    path = PACKAGE.joinpath(*name.split(".")[1:])
-    found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    if not found.exists():
-        raise ValueError(f"{name}: no such module in {PACKAGE}")
-    return found
-
-
-@cache
-def _read(name: str) -> tuple[str, tuple[str, ...]]:
-    """The module's syntax tree as text without docstrings, and the package's modules that it imports."""
-    tree = ast.parse(_file(name).read_text())
-    imported: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            imported.update(_targets(_absolute(name, node), [alias.name for alias in node.names]))
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _drop_docstring(node)
-    return ast.dump(tree), tuple(sorted(n for n in imported if n.split(".")[0] == "clipvip"))
-
-
-def _absolute(importer: str, node: ast.ImportFrom) -> str:
-    """The module an import names, relative ones resolved against the importing module."""
-    if node.level == 0:
-        return node.module or ""
-    parts = importer.split(".")
-    package = parts if _file(importer).name == "__init__.py" else parts[:-1]
-    return ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
-
-
-def _targets(module: str, names: list[str]) -> list[str]:
-    """`from package import x` reaches the submodule x if there is one, else the package itself."""
-    folder = PACKAGE.joinpath(*module.split(".")[1:])
-    if module.split(".")[0] != "clipvip" or not folder.is_dir():
-        return [module]
-    submodules = [n for n in names if (folder / f"{n}.py").exists() or (folder / n).is_dir()]
-    return [module, *(f"{module}.{n}" for n in submodules)]
-
-
-def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    first = node.body[0] if node.body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        node.body = node.body[1:] or [ast.Pass()]

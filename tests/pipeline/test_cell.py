@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clipvip.config.base import Settings
 from clipvip.config.data import CorpusSettings, FramesSettings, WorldSettings
-from clipvip.pipeline import cell
+from clipvip.pipeline import cell, runner
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import failure_path, folder, receipt, state, work_folder, write_spec
@@ -18,6 +20,10 @@ def chain() -> tuple[Cell, Cell, Cell]:
     world = Cell("world", WORLD)
     corpus = Cell("corpus", CorpusSettings(format="msrvtt", world=WORLD, holdout=2), {"world": world})
     return world, corpus, Cell("frames", FramesSettings(size=24), {"corpus": corpus})
+
+
+def other_corpus_code(stage: str, settings: Settings, real: Any = cell.stage_fingerprint) -> str:
+    return "0" * 12 if stage == "corpus" else real(stage, settings)
 
 
 def make(root: Path, *made: Cell) -> None:
@@ -53,12 +59,12 @@ def test_changed_code_makes_its_cells_and_what_hangs_on_them_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(tmp_path, *chain())
-    real = cell.fingerprint
-    monkeypatch.setattr(cell, "fingerprint", lambda m: "0" * 12 if m == "clipvip.corpora.corpus_stage" else real(m))
+    monkeypatch.setattr(cell, "stage_fingerprint", other_corpus_code)
     world, corpus, frames = chain()
     assert state(tmp_path, world) == "fresh"
     assert state(tmp_path, corpus) == "stale: the code of its stage changed"
     assert state(tmp_path, frames) == "stale: something it is made from changed"
+    monkeypatch.setattr(runner, "stage_fingerprint", other_corpus_code)
     make(tmp_path, corpus, frames)
     assert [state(tmp_path, cell) for cell in (world, corpus, frames)] == ["fresh"] * 3
 
@@ -94,9 +100,9 @@ def test_changed_inputs_or_code_never_resume_old_state(tmp_path: Path, monkeypat
         frames = chain()[2]
         return work_folder(tmp_path, frames.name, frames.lineage)
 
-    before, real = work(), cell.fingerprint
+    before = work()
     assert work() == before
-    monkeypatch.setattr(cell, "fingerprint", lambda m: "0" * 12 if m == "clipvip.corpora.corpus_stage" else real(m))
+    monkeypatch.setattr(cell, "stage_fingerprint", other_corpus_code)
     assert work() != before
 
 
