@@ -15,6 +15,8 @@ from clipvip.runtime.files import write_whole, written
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> None:
     """Write checkpoint `step` and drop all but the two newest."""
+    for left in folder.glob(".*-step-*"):
+        left.unlink()  # of a killed run, as large as a checkpoint
     path = folder / f"step-{step:09d}.pt"
     with written(path) as beside:
         with beside.open("wb") as handle:  # given a path, torch would write its name into the file

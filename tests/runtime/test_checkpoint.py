@@ -45,3 +45,10 @@ def test_only_tensors_and_plain_values_are_loaded(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 1, {"path": Path("x")})
     with pytest.raises(Exception, match=r"[Ww]eights.?only"):
         checkpoint.load(tmp_path)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".123-456-step-000000002.pt"
+    left.write_bytes(b"half a checkpoint")
+    checkpoint.save(tmp_path, 2, {"step": 2})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000002.pt", "step-000000002.sha256"]
