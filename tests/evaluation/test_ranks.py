@@ -103,6 +103,23 @@ def test_copies_tie_to_the_last_bit(copies: int) -> None:
     assert (bank[:, :copies] == bank[:, :1]).all()
 
 
+def test_copies_tie_whatever_the_product_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product that is off by the place of the column, as some are in their last bits."""
+    exact = torch.mm
+
+    def rounded(left: torch.Tensor, right: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+        exact(left, right, out=out)
+        return out.add_(1e-3 * torch.arange(right.shape[1]))
+
+    monkeypatch.setattr(torch, "mm", rounded)
+    gallery = torch.tensor([[3.0], [2.0], [3.0], [1.0], [3.0]])
+    found = ranks.match_ranks(torch.ones(2, 1), gallery, torch.tensor([4, 1]))
+    assert found.best.tolist() == [1, 4]
+    assert found.worst.tolist() == [3, 4]
+    alone = ranks.match_ranks(torch.ones(2, 1), gallery[1:4], torch.tensor([1, 2]))  # no copies
+    assert alone.worst.tolist() == alone.best.tolist() == [1, 3]
+
+
 def test_several_right_items_are_no_rivals() -> None:
     similarity = torch.tensor([[0.9, 0.8, 0.7, 0.1], [0.9, 0.8, 0.7, 0.7]])
     found = ranks.similarity_ranks(similarity, [torch.tensor([1, 2]), torch.tensor([2])])

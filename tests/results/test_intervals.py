@@ -175,3 +175,13 @@ def test_intervals_cover() -> None:
         found = simulate(400, 200, num_seeds, seed_noise=noise, own=0.5, resamples=400)
         assert 0.917 <= found.coverage <= 0.983
         assert found.false_positives <= 0.083
+
+
+def test_what_seeds_change_in_single_queries_is_taken_off_by_hand() -> None:
+    """Two seeds by three queries leave 0, -3, 3 and 0, 3, -3: squares of 36, 1 x 2 degrees of freedom, 6 values."""
+    rows = [np.array([0.0, 30.0, 66.0]), np.array([0.0, 36.0, 60.0])]  # both of mean 32
+    spread = intervals.spread_over_seeds(rows, np.array(["a", "b", "c"]), resamples=500, seed=1)
+    drawn = np.random.default_rng(1).integers(0, 3, (500, 3))
+    of_queries = np.var([np.mean(np.array([0.0, 33.0, 63.0])[row]) for row in drawn], ddof=1)
+    assert spread.error**2 == pytest.approx(of_queries * 3 / 2 - 3)
+    assert (spread.estimate, spread.of_seeds, spread.df_queries, spread.df_seeds) == (32, 0, 2, 1)
