@@ -78,6 +78,13 @@ def test_recall_is_the_mean_over_all_orders_of_the_ties(case: tuple[list[list[in
     assert low - 1e-9 <= ranks.recall(found, k) <= high + 1e-9
 
 
+def test_recall_bounds_by_hand() -> None:
+    best, worst = torch.tensor([1.0, 2.0, 3.0, 4.0]).double(), torch.tensor([1.0, 4.0, 3.0, 4.0]).double()
+    found = Ranks((best + worst) / 2, best, worst)
+    assert ranks.recall_bounds(found, 3) == (50, 75)
+    assert ranks.recall_bounds(found, 2) == (25, 50)
+
+
 def test_medians() -> None:
     place = torch.tensor([1.0, 4.0, 2.0, 9.0], dtype=torch.float64)
     assert ranks.median_rank(Ranks(place, place, place)) == 3

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +79,20 @@ def test_bad_samples_are_refused() -> None:
         intervals.spread_over_seeds([ones], np.arange(3))
     with pytest.raises(ValueError, match="as many seeds"):
         intervals.over_seeds([ones, ones], np.arange(3), baseline=[ones])
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_as_many_values_as_clusters_also_without_the_shape_checks_of_the_tests(size: int) -> None:
+    code = f"""
+import numpy as np
+from clipvip.results import intervals
+try:
+    intervals.over_seeds([np.ones({size})] * 2, np.arange(3))
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "as many queries as each other" in done.stdout
 
 
 @settings(max_examples=30, deadline=None)
