@@ -45,7 +45,7 @@ def test_table(threads: None) -> None:
         if FULL or shape is B32:
             add(encoder_rows(shape, ROUNDS))
         add(memory_rows(shape.of(MEMORY_BATCH), mark))
-    add(whole_rows(B32.of(8 if FULL else 4), ROUNDS))
+    add(whole_rows(B32.of(8), ROUNDS))
     add(text_rows(B32, 64 if FULL else 32, ROUNDS))
     add(dropping_rows(B32, ROUNDS))
     add(frames_rows(B32.of(1), (8, 64 if FULL else 32), max(1, ROUNDS - 1)))

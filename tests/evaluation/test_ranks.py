@@ -78,6 +78,13 @@ def test_recall_is_the_mean_over_all_orders_of_the_ties(case: tuple[list[list[in
     assert low - 1e-9 <= ranks.recall(found, k) <= high + 1e-9
 
 
+def test_recall_bounds_by_hand() -> None:
+    best, worst = torch.tensor([1.0, 2.0, 3.0, 4.0]).double(), torch.tensor([1.0, 4.0, 3.0, 4.0]).double()
+    found = Ranks((best + worst) / 2, best, worst)
+    assert ranks.recall_bounds(found, 3) == (50, 75)
+    assert ranks.recall_bounds(found, 2) == (25, 50)
+
+
 def test_medians() -> None:
     place = torch.tensor([1.0, 4.0, 2.0, 9.0], dtype=torch.float64)
     assert ranks.median_rank(Ranks(place, place, place)) == 3
@@ -101,6 +108,23 @@ def test_copies_tie_to_the_last_bit(copies: int) -> None:
     assert (dual[:, :copies] == dual[:, :1]).all()
     bank = ranks.qb_norm(scores, scores)
     assert (bank[:, :copies] == bank[:, :1]).all()
+
+
+def test_copies_tie_whatever_the_product_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product that is off by the place of the column, as some are in their last bits."""
+    exact = torch.mm
+
+    def rounded(left: torch.Tensor, right: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+        exact(left, right, out=out)
+        return out.add_(1e-3 * torch.arange(right.shape[1]))
+
+    monkeypatch.setattr(torch, "mm", rounded)
+    gallery = torch.tensor([[3.0], [2.0], [3.0], [1.0], [3.0]])
+    found = ranks.match_ranks(torch.ones(2, 1), gallery, torch.tensor([4, 1]))
+    assert found.best.tolist() == [1, 4]
+    assert found.worst.tolist() == [3, 4]
+    alone = ranks.match_ranks(torch.ones(2, 1), gallery[1:4], torch.tensor([1, 2]))  # no copies
+    assert alone.worst.tolist() == alone.best.tolist() == [1, 3]
 
 
 def test_several_right_items_are_no_rivals() -> None:

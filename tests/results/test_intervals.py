@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +79,20 @@ def test_bad_samples_are_refused() -> None:
         intervals.spread_over_seeds([ones], np.arange(3))
     with pytest.raises(ValueError, match="as many seeds"):
         intervals.over_seeds([ones, ones], np.arange(3), baseline=[ones])
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_as_many_values_as_clusters_also_without_the_shape_checks_of_the_tests(size: int) -> None:
+    code = f"""
+import numpy as np
+from clipvip.results import intervals
+try:
+    intervals.over_seeds([np.ones({size})] * 2, np.arange(3))
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "as many queries as each other" in done.stdout
 
 
 @settings(max_examples=30, deadline=None)
@@ -175,3 +191,13 @@ def test_intervals_cover() -> None:
         found = simulate(400, 200, num_seeds, seed_noise=noise, own=0.5, resamples=400)
         assert 0.917 <= found.coverage <= 0.983
         assert found.false_positives <= 0.083
+
+
+def test_what_seeds_change_in_single_queries_is_taken_off_by_hand() -> None:
+    """Two seeds by three queries leave 0, -3, 3 and 0, 3, -3: squares of 36, 1 x 2 degrees of freedom, 6 values."""
+    rows = [np.array([0.0, 30.0, 66.0]), np.array([0.0, 36.0, 60.0])]  # both of mean 32
+    spread = intervals.spread_over_seeds(rows, np.array(["a", "b", "c"]), resamples=500, seed=1)
+    drawn = np.random.default_rng(1).integers(0, 3, (500, 3))
+    of_queries = np.var([np.mean(np.array([0.0, 33.0, 63.0])[row]) for row in drawn], ddof=1)
+    assert spread.error**2 == pytest.approx(of_queries * 3 / 2 - 3)
+    assert (spread.estimate, spread.of_seeds, spread.df_queries, spread.df_seeds) == (32, 0, 2, 1)
