@@ -7,11 +7,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from clipvip.results import study_files
 from clipvip.results.finished import Finished, generated, reach, read_plan, results_root, uses
 from clipvip.results.report.page import REAL_DATA, SMALL_WORLD
 from clipvip.results.report.terminal import markdown
 
-FIGURES = ("figure.svg", "figure.png")
+FIGURES = (study_files.FIGURE, study_files.FIGURE_PNG)
 
 
 def write(experiment: Path, out: Path) -> Path:
@@ -19,9 +20,9 @@ def write(experiment: Path, out: Path) -> Path:
 
     Raises ValueError where the folder holds no study, or the tables of one are not written yet.
     """
-    folders = sorted(path.parent for path in experiment.glob("studies/*/plan.json"))
+    folders = sorted(path.parent for path in experiment.glob(f"studies/*/{study_files.PLAN}"))
     if not folders:
-        raise ValueError(f"{experiment}: holds no studies/<study>/plan.json; give the folder results/<experiment>")
+        raise ValueError(f"{experiment}: holds no studies (studies/<study>); give the folder results/<experiment>")
     plans = [read_plan(folder) for folder in folders]
     cells = reach(results_root(folders[0]), [use.key for plan in plans for use in uses(plan)])
     caution = SMALL_WORLD if any(map(generated, folders)) else REAL_DATA

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import HEADS, PAGES, ROOT, check, check_yaml, commands_of_head, copy_of_the_project, lines
+from examples import HEADS, PAGES, ROOT, check, check_yaml, commands_of_head, copy_of_the_project, indented, lines
 from results_tree import Tree, data_scale, main, write_tables
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
@@ -60,6 +60,8 @@ def _projects(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_of_a_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(here["results"])
+    for words in lines(indented(page)):
+        check(words, here["workflow" if words[0] == "snakemake" else "results"])
     document: Any = SYBIL.parse(page)
     for example in document.examples():
         with contextlib.suppress(unittest.SkipTest):
