@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -32,6 +33,17 @@ def write(experiment: Path, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n\n".join([*head, how, _made(plans, cells), *sections]) + "\n", encoding="utf-8")
     return out
+
+
+def refresh(page: Path, experiment: Path) -> None:
+    """Put today's verdicts between `<!-- verdicts of <study> -->` and `<!-- end of verdicts -->` of another page."""
+
+    def verdicts(match: re.Match[str]) -> str:
+        *_, table = markdown(experiment / "studies" / match[2]).split("\n\n")
+        return f"{match[1]}\n{table}\n{match[3]}"
+
+    marked = r"(<!-- verdicts of (\w+) -->\n).*?(\n<!-- end of verdicts -->)"
+    page.write_text(re.sub(marked, verdicts, page.read_text(encoding="utf-8"), flags=re.DOTALL), encoding="utf-8")
 
 
 def _study(folder: Path, plan: dict[str, Any], out: Path) -> str:

@@ -50,6 +50,7 @@ def _projects(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) 
     for folder in (data_scale(tree), main(tree)):
         write_tables(folder)
     (root / "docs").mkdir()
+    shutil.copy(ROOT / "README.md", root)
     shutil.copytree(tiny_clip_folder, root / "model")
     (root / "texts.txt").write_text("a red ring grows\nwater\n")
     (root / "videos").mkdir()
