@@ -53,10 +53,10 @@ def add(commands: Any) -> None:
     one.set_defaults(do=_cells)
 
     one = commands.add_parser(
-        "adopt", help="keep finished cells after a change of code that alters nothing: shown first"
+        "adopt", help="keep finished cells after a code change that does not alter results (checked first)"
     )
-    one.add_argument("experiment", type=Path, nargs="*", default=[Path("experiments/mini.yaml")], help="YAML files")
-    one.add_argument("--why", required=True, help="what changed and why that alters nothing: it stands in the receipts")
+    one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
+    one.add_argument("--why", required=True, help="what changed and why results stay the same; written to the receipts")
     one.add_argument("--dry-run", action="store_true", help="only list")
     add_flags(one)
     one.set_defaults(do=_adopt)

@@ -44,9 +44,11 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _results_page(arguments: argparse.Namespace) -> None:
-    from clipvip.results.results_page import write
+    from clipvip.results.results_page import refresh, write
 
     print(write(arguments.experiment, arguments.out))
+    if arguments.readme is not None:
+        refresh(arguments.readme, arguments.experiment)
 
 
 def add(commands: Any) -> None:
@@ -73,4 +75,5 @@ def add(commands: Any) -> None:
     one = commands.add_parser("results-page", help="write the studies of an experiment as one Markdown page")
     one.add_argument("experiment", type=Path, help="results/<experiment>")
     one.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the page (default: docs/results.md)")
+    one.add_argument("--readme", type=Path, help="also refresh the verdicts between the marks of this page")
     one.set_defaults(do=_results_page)

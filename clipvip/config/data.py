@@ -23,7 +23,7 @@ class WorldSettings(Settings):
     seed: int = 0
     """seed of the generator"""
     pixels: int = 64
-    """side of the rendered frame; below 64 the video encoder loses colour [pixels]"""
+    """side of the rendered frame; from 64 up the codec loses little colour [pixels]"""
     frames: int = 16
     """length of a clip [frames]"""
     fps: float = 8.0

@@ -46,7 +46,7 @@ class Experiment(Settings):
     studies: str = "experiments/studies.yaml"
     """file with the studies"""
     published: str | None = None
-    """scale of published figures that may stand beside these ("base_32"); null: none"""
+    """scale whose published numbers are shown in a separate column ("base_32"); null: none"""
     published_in: str = "experiments/published.yaml"
     """file with the published figures"""
     seeds: tuple[int, ...] = (0,)

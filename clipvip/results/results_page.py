@@ -2,16 +2,18 @@
 
 import os
 import platform
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from clipvip.results import study_files
 from clipvip.results.finished import Finished, generated, reach, read_plan, results_root, uses
 from clipvip.results.report.page import REAL_DATA, SMALL_WORLD
 from clipvip.results.report.terminal import markdown
 
-FIGURES = ("figure.svg", "figure.png")
+FIGURES = (study_files.FIGURE, study_files.FIGURE_PNG)
 
 
 def write(experiment: Path, out: Path) -> Path:
@@ -19,9 +21,9 @@ def write(experiment: Path, out: Path) -> Path:
 
     Raises ValueError where the folder holds no study, or the tables of one are not written yet.
     """
-    folders = sorted(path.parent for path in experiment.glob("studies/*/plan.json"))
+    folders = sorted(path.parent for path in experiment.glob(f"studies/*/{study_files.PLAN}"))
     if not folders:
-        raise ValueError(f"{experiment}: holds no studies/<study>/plan.json; give the folder results/<experiment>")
+        raise ValueError(f"{experiment}: holds no studies (studies/<study>); give the folder results/<experiment>")
     plans = [read_plan(folder) for folder in folders]
     cells = reach(results_root(folders[0]), [use.key for plan in plans for use in uses(plan)])
     caution = SMALL_WORLD if any(map(generated, folders)) else REAL_DATA
@@ -31,6 +33,17 @@ def write(experiment: Path, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n\n".join([*head, how, _made(plans, cells), *sections]) + "\n", encoding="utf-8")
     return out
+
+
+def refresh(page: Path, experiment: Path) -> None:
+    """Put today's verdicts between `<!-- verdicts of <study> -->` and `<!-- end of verdicts -->` of another page."""
+
+    def verdicts(match: re.Match[str]) -> str:
+        *_, table = markdown(experiment / "studies" / match[2]).split("\n\n")
+        return f"{match[1]}\n{table}\n{match[3]}"
+
+    marked = r"(<!-- verdicts of (\w+) -->\n).*?(\n<!-- end of verdicts -->)"
+    page.write_text(re.sub(marked, verdicts, page.read_text(encoding="utf-8"), flags=re.DOTALL), encoding="utf-8")
 
 
 def _study(folder: Path, plan: dict[str, Any], out: Path) -> str:

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,7 @@ PARTS = (
     "analysis",
     "profiles",
 )
+TOOLS = "(?:snakemake|clipvip|make|pytest|python|pip|conda)"
 HEAD = re.compile(r"#.*?\b((?:snakemake|clipvip|make) [^`]*)")
 REALLY = ("show", "results-page", "cells", "clean", "embed")  # these `clipvip` commands are run, others only parsed
 
@@ -56,6 +58,12 @@ def copy_of_the_project(root: Path) -> Path:
 def block(page: Path, language: str) -> str:
     """The first block of this language."""
     return page.read_text().split(f"```{language}\n")[1].split("```")[0]
+
+
+def indented(page: Path) -> str:
+    """Commands in indented blocks, as some pages have them outside of fences."""
+    outside = "".join(page.read_text().split("```")[::2])
+    return "\n".join(re.findall(rf"^    ({TOOLS} .*)$", outside, re.MULTILINE))
 
 
 def commands_of_head(path: Path) -> list[str]:
@@ -81,8 +89,15 @@ def check(words: list[str], here: Path) -> None:
         _dry(rest, here)
     elif tool == "make":
         _run(["make", "-n", *rest], here)
+    elif tool == "python" and rest[:3] == ["-m", "pip", "install"]:
+        extras = re.findall(r"\[(\w+)\]", rest[-1])  # of this project: only looked for, nothing is installed
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert extras, "a package that is not of this project"
+        assert set(extras) <= set(known), extras
     elif tool == "python" and rest[0] == "-m":
         _run([sys.executable, *rest], here)
+    elif tool == "python" and rest[0].endswith(".py"):
+        assert (ROOT / rest[0]).is_file(), rest[0]
     elif tool == "pytest":
         assert all((ROOT / word.split("::")[0]).exists() for word in rest if word.startswith("tests"))
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import HEADS, PAGES, ROOT, check, check_yaml, commands_of_head, copy_of_the_project, lines
+from examples import HEADS, PAGES, ROOT, check, check_yaml, commands_of_head, copy_of_the_project, indented, lines
 from results_tree import Tree, data_scale, main, write_tables
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
@@ -50,6 +50,7 @@ def _projects(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) 
     for folder in (data_scale(tree), main(tree)):
         write_tables(folder)
     (root / "docs").mkdir()
+    shutil.copy(ROOT / "README.md", root)
     shutil.copytree(tiny_clip_folder, root / "model")
     (root / "texts.txt").write_text("a red ring grows\nwater\n")
     (root / "videos").mkdir()
@@ -60,6 +61,8 @@ def _projects(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_of_a_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(here["results"])
+    for words in lines(indented(page)):
+        check(words, here["workflow" if words[0] == "snakemake" else "results"])
     document: Any = SYBIL.parse(page)
     for example in document.examples():
         with contextlib.suppress(unittest.SkipTest):

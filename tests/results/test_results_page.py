@@ -7,7 +7,7 @@ from results_tree import Tree, data_scale, main, write_tables
 
 from clipvip.__main__ import main as clipvip
 from clipvip.results.report.terminal import markdown
-from clipvip.results.results_page import cpu_model
+from clipvip.results.results_page import cpu_model, refresh
 
 
 def _page(root: Path) -> tuple[str, list[Path]]:
@@ -37,6 +37,17 @@ def test_the_head_says_how_it_was_made_and_what_it_is_not(tmp_path: Path) -> Non
         assert f"| {row} |" in head
     assert cpu_model() in head
     assert str(tmp_path) not in head
+
+
+def test_verdicts_in_a_readme_are_refreshed_and_nothing_else(tmp_path: Path) -> None:
+    _, (folder, _) = _page(tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- verdicts of data_scale -->\nold\n<!-- end of verdicts -->\nafter\n")
+    for _ in range(2):
+        refresh(readme, folder.parents[1])
+        head, *table, tail = readme.read_text().split("\n\n")
+        assert (head, tail) == ("before\n<!-- verdicts of data_scale -->", "<!-- end of verdicts -->\nafter\n")
+        assert table == [markdown(folder).split("\n\n")[-1]]
 
 
 def test_a_folder_without_studies_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
