@@ -8,7 +8,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "clipvip"
-SETTINGS = "clipvip/config/stages.py"  # one list of settings, each with its unit or reason: as long as they are many
 MOST_LINES, MOST_OF_A_FUNCTION, MOST_LOOSE = 250, 50, 3
 FILE_NAME = re.compile(r"([\w.*-]+/)*[\w.-]+\.(csv|jsonl?|parquet|np[yz]|png|svg|html|db|ya?ml|md|txt|pt|bin)")
 
@@ -52,7 +51,7 @@ def spelled_twice(modules: dict[str, str]) -> dict[str, list[str]]:
 
 def test_files_and_functions_are_short() -> None:
     files = sources(PACKAGE) | sources(ROOT / "tests")
-    assert [name for name, text in files.items() if len(text.splitlines()) > MOST_LINES and name != SETTINGS] == []
+    assert [name for name, text in files.items() if len(text.splitlines()) > MOST_LINES] == []
     assert [each for name, text in sources(PACKAGE).items() for each in long_functions(name, text)] == []
 
 

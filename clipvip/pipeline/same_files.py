@@ -9,9 +9,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from clipvip.runtime import cell_files
+
 TIMES = frozenset({"seconds", "clips_per_s", "ms_per_clip"})  # columns, and entries of a receipt
 OF_RUN = frozenset({"started", "versions", "commit", "fingerprint", "lineage", "adopted"})  # of a receipt
-LEFT_OUT = frozenset({"system.csv", "config.json"})  # the machine; the cell's own settings
+LEFT_OUT = frozenset({cell_files.SYSTEM, cell_files.CONFIG})  # the machine; the cell's own settings
 
 
 def first_difference(old: Path, new: Path) -> str | None:
@@ -32,7 +34,7 @@ def _files(folder: Path) -> set[str]:
 
 
 def _difference(old: Path, new: Path) -> str | None:
-    if old.name == "receipt.json":
+    if old.name == cell_files.RECEIPT:
         return _of_values(_facts(old), _facts(new))
     if filecmp.cmp(old, new, shallow=False):
         return None

@@ -37,7 +37,7 @@ def receipt(root: Path, name: str) -> dict[str, Any] | None:
 
 def rewrite_receipt(root: Path, name: str, content: dict[str, Any]) -> None:
     """Replace the receipt of a finished cell."""
-    write_whole(folder(root, name) / "receipt.json", json.dumps(content, indent=1) + "\n")
+    write_whole(folder(root, name) / cell_files.RECEIPT, json.dumps(content, indent=1) + "\n")
 
 
 def state(root: Path, cell: Cell) -> str:

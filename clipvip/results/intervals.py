@@ -121,7 +121,7 @@ def spread_over_seeds(
     """Standard error over seeds and queries; ValueError: fewer than 2 seeds.
 
     A two-way table of random effects, seeds by clusters. The variance of the seeds' own results / number of seeds holds
-    training noise and what a seed changes in single queries; to it comes what all seeds share of a query: the
+    training noise and what a seed changes in single queries; plus the query variance common to all seeds, which is the
     variance over resampled clusters less that second part (a median is not taken apart, and so a little wide).
     """
     if len(values) < 2:

@@ -31,8 +31,8 @@ def test_a_mark_of_other_processors_is_a_dash_beside_what_was_measured() -> None
     mark = Mark(least=3.5, without_bf16=0.26)
     assert mark.missed(0.26, bf16=True)
     assert not mark.missed(0.01, bf16=False)
-    assert mark.text(bf16=True) == ">= 3.50 (with bf16)"
-    assert mark.text(bf16=False) == "- (without bf16: 0.26)"
+    assert mark.text(bf16=True) == ">= 3.50 (fast bf16)"
+    assert mark.text(bf16=False) == "- (without fast bf16: 0.26)"
     assert (NONE.text(), Mark(most=0.4).text(), Mark(least=1.25).text()) == ("-", "<= 0.40", ">= 1.25")
 
 
