@@ -119,11 +119,13 @@ def test_changed_code_reruns_what_it_made_and_a_comment_nothing(results: Path, t
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, clone / name)
     words = ("-n", "--configfile", SMOKE, "--config", f"results={results}", "--", "ablate_all")
-    with (clone / "clipvip/model/loss.py").open("a") as file:
-        file.write("# a comment\n")
-        file.flush()
-        assert "Job stats" not in snakemake(*words, root=clone, PYTHONPATH=str(clone)).stdout
-        file.write("CHANGED = True\n")
+    path = clone / "clipvip/model/loss.py"
+    text = path.read_text()
+    path.write_text(f"{text}# a comment\nUNUSED = True\n")
+    assert "Job stats" not in snakemake(*words, root=clone, PYTHONPATH=str(clone)).stdout
+    whole = "torch.stack(losses).sum()"
+    assert whole in text
+    path.write_text(text.replace(whole, f"{whole} * 2"))
     planned = snakemake(*words, root=clone, PYTHONPATH=str(clone))
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout + planned.stderr, flags=re.MULTILINE))
     assert {"clip", "variant", "gap", "table", "notebook", "report"} <= set(jobs)
