@@ -10,19 +10,25 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from clipvip.config.experiment import Experiment
+from clipvip.config.study import StudySettings
+from clipvip.config.sweep import SweepSettings, Value
 
 HEAD = """# Settings
 
 <!-- Written by `python -m clipvip.config.reference`; a test compares. Edit the docstrings of the fields instead. -->
 
-Every key of an experiment file. Units stand in their own column; a default of *required* means that the file must
-give the key. Unknown keys are refused, with the nearest right one named. Only `run` is not part of a cell's key.
+Every key of an experiment file, of `experiments/studies.yaml` and of a sweep. Units stand in their own column; a
+default of *required* means that the file must give the key. Unknown keys are refused, with the nearest right one named.
+Of an experiment only `run` is not part of a cell's key.
 """
+
+TOPS: tuple[type[BaseModel], ...] = (Experiment, StudySettings, SweepSettings)  # one for each kind of file
 
 
 def page() -> str:
     """The whole page: a table a model, in the order in which an experiment file names them."""
-    return "\n".join([HEAD, *(section(model, places) for model, places in models().items())])
+    tables = [section(model, places) for top in TOPS for model, places in models(top).items()]
+    return "\n".join([HEAD, *tables])
 
 
 def models(top: type[BaseModel] = Experiment) -> dict[type[BaseModel], list[str]]:
@@ -83,7 +89,7 @@ def _kind(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{part}`" for part in parts)
     if origin in (Union, UnionType):
-        return " or ".join(_kind(part) for part in parts)
+        return " or ".join(dict.fromkeys(_kind(part) for part in parts))
     if origin is dict:
         return f"mapping to {_kind(parts[1])}"
     if origin is tuple:
@@ -92,6 +98,8 @@ def _kind(annotation: Any) -> str:
         return "null"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    if annotation == Value:
+        return "text, number, or true or false"
     plain = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
     return plain[annotation]
 

@@ -10,8 +10,9 @@ from clipvip.config.claims import check_expect
 from clipvip.config.experiment import Experiment
 from clipvip.config.learning import CaptionerSettings, ClipSettings, ModelSettings
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
+from clipvip.config.study import StudySettings, VariantSettings
 from clipvip.pipeline.cell import Cell
-from clipvip.pipeline.study import Row, Study, StudySettings, VariantSettings
+from clipvip.pipeline.study import Row, Study
 
 Tuning = dict[str, FinetuneSettings]  # by downstream set
 

@@ -20,11 +20,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from tqdm import tqdm
 
 from clipvip.config.base import build
+from clipvip.config.sweep import Range, SweepSettings
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import folder, receipt, write_spec
-from clipvip.pipeline.sweep_space import Range, Sweep, SweepSettings, closure, judged, validations
+from clipvip.pipeline.sweep_space import Sweep, closure, judged, validations
 from clipvip.results import study_files
 from clipvip.runtime import cell_files
 from clipvip.runtime.context import Pruned

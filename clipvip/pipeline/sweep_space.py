@@ -7,63 +7,20 @@ alone, and no cell that reads a test split is among a trial's inputs.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from pydantic import Field, model_validator
 
-from clipvip.config.base import Settings, build, digest, merge, read_yaml
+from clipvip.config.base import build, digest, merge, read_yaml
+from clipvip.config.sweep import Range, SweepSettings, Value
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
 from clipvip.results import study_files
 from clipvip.runtime.files import write_whole
 
-Value = bool | int | float | str | None
 SWEEPS = Path("experiments/sweeps")
 SCORES = ("val/t2v/R@1", "val/t2v/R@5", "val/t2v/R@10")
-
-
-class Range(Settings):
-    """Values of one setting: a choice, or an interval (of integers where both ends are)."""
-
-    choices: tuple[Value, ...] | None = None
-    low: float | int | None = None
-    high: float | int | None = None
-    log: bool = False
-    step: float | int | None = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Range":
-        if (self.choices is None) == (self.low is None or self.high is None):
-            raise ValueError("give either `choices` or both `low` and `high`")
-        if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError(f"low {self.low} is not below high {self.high}")
-        return self
-
-    @property
-    def whole(self) -> bool:
-        """Whether the interval is one of integers."""
-        return isinstance(self.low, int) and isinstance(self.high, int)
-
-
-class SweepSettings(Settings):
-    """One file of experiments/sweeps."""
-
-    stage: Literal["pretrain", "finetune"]  # evaluation reads test splits and cannot be searched
-    set: str  # the downstream set whose val split judges
-    base: dict[str, Any] = Field(default={})  # as a study's variant: what is changed before the search
-    space: dict[str, Range] = Field(min_length=1)  # dotted setting -> its values
-    score: Literal["val/t2v/R@1", "val/t2v/R@5", "val/t2v/R@10"] = "val/t2v/R@5"
-    sampler: Literal["tpe", "random"] = "tpe"
-    startup: int = Field(5, ge=1)  # random trials before the sampler and the pruner judge
-    pruner: Literal["median", "none"] = "median"
-    trials: int = Field(20, ge=1)
-    workers: int = Field(1, ge=1)
-    seed: int = 0  # of the cells and of the sampler
-    heartbeat: int = Field(60, ge=1)  # seconds; a worker that is silent for three of them has died
-    retries: int = Field(2, ge=0)  # of a trial whose worker died
-    store: str | None = None  # Optuna's storage; null: optuna.db in the results folder
 
 
 class Sweep:

@@ -17,7 +17,7 @@ from clipvip.__main__ import main, parser
 from clipvip.config.base import build
 from clipvip.config.data import CorpusSettings
 from clipvip.config.experiment import RunSettings
-from clipvip.pipeline.study import StudySettings
+from clipvip.config.study import StudySettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from clipvip.config import data, experiment, learning, reference, resources, stages
+from clipvip.config import data, experiment, learning, reference, resources, stages, study, sweep
 from clipvip.runtime import options
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 MODELS = {
     model
-    for module in (data, learning, stages, experiment, resources, options)
+    for module in (data, learning, stages, experiment, resources, study, sweep, options)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith("clipvip.")
 }

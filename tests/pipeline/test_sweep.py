@@ -16,12 +16,13 @@ from mlflow.tracking import MlflowClient
 from pretrain_cells import start
 
 from clipvip.config.base import build
+from clipvip.config.sweep import SweepSettings
 from clipvip.data import manifest
 from clipvip.pipeline import optuna_sweep
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import folder, write_spec
-from clipvip.pipeline.sweep_space import Sweep, SweepSettings, closure, judged
+from clipvip.pipeline.sweep_space import Sweep, closure, judged
 from clipvip.results.tracking import mirror
 
 ROOT = Path(__file__).parents[2]
