@@ -1,6 +1,7 @@
 """Commands on the cells of experiments: `cells`, `adopt`, `clean`."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def _adopt(arguments: argparse.Namespace) -> None:
     from clipvip.pipeline.grid import load
     from clipvip.pipeline.jobs import Jobs
 
-    found = adoptions(Jobs(load([path])) for path in arguments.experiment)
+    jobs = [Jobs(load([path])) for path in arguments.experiment]
+    # as many threads as the workflow gives a job: another number rounds sums in another order
+    os.environ.setdefault("OMP_NUM_THREADS", str(jobs[0].grid.experiment.run.threads))
+    found = adoptions(jobs)
     print("\n".join(each.listing() for each in found))
     if not arguments.dry_run:
         print(f"{adopt(found, arguments.why, given(arguments))} cells adopted")

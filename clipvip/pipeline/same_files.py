@@ -47,13 +47,19 @@ def _difference(old: Path, new: Path) -> str | None:
 
 def _facts(path: Path) -> dict[str, Any]:
     read = json.loads(path.read_text())
-    return {name: value for name, value in read.items() if name not in TIMES | OF_RUN}
+    return {name: value for name, value in read.items() if name not in OF_RUN}
 
 
-def _of_values(old: dict[str, Any], new: dict[str, Any]) -> str | None:
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            return f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+def _of_values(old: dict[str, Any], new: dict[str, Any], within: str = "") -> str | None:
+    """The first entry that differs, entries of mappings inside too; times are no results at any depth."""
+    for name in sorted((old.keys() | new.keys()) - TIMES):
+        before, now = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            found = _of_values(before, now, f"{within}{name}.")
+            if found is not None:
+                return found
+        elif before != now:
+            return f"{within}{name} was {before!r}, is {now!r}"
     return None
 
 
@@ -64,8 +70,7 @@ def _of_rows(old: Path, new: Path) -> str | None:
             return f"columns were {before.fieldnames}, are {now.fieldnames}"
         nothing: dict[str, Any] = {}
         for number, rows in enumerate(itertools.zip_longest(before, now, fillvalue=nothing)):
-            kept = ({k: v for k, v in row.items() if k not in TIMES} for row in rows)
-            found = _of_values(*kept)
+            found = _of_values(*rows)
             if found is not None:
                 return f"row {number}: {found}"
     return None

@@ -67,4 +67,4 @@ def _kind(field: FieldInfo) -> Any:
 
 
 def _word(value: Any) -> str:
-    return {None: "not given", False: "off"}.get(value, str(value))
+    return "not given" if value is None else "off" if value is False else str(value)

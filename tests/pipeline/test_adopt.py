@@ -138,7 +138,9 @@ def test_times_are_no_difference_and_all_else_is(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     for path, seconds in ((old, 1.0), (new, 2.0)):
         path.mkdir()
-        (path / "receipt.json").write_text(json.dumps({"clips": 3, "seconds": seconds, "started": str(seconds)}))
+        (path / "receipt.json").write_text(
+            json.dumps({"clips": 3, "last": {"loss": 0.5, "clips_per_s": seconds}, "started": str(seconds)})
+        )
         (path / "history.csv").write_text(f"step,loss,clips_per_s\n1,0.5,{seconds}\n")
         (path / "system.csv").write_text(str(seconds))
         pd.DataFrame({"caption": ["a", "b"], "seconds": seconds}).to_parquet(path / "captions.parquet")
@@ -157,3 +159,5 @@ def test_times_are_no_difference_and_all_else_is(tmp_path: Path) -> None:
     shutil.copy(old / "x.npy", new)
     (new / "receipt.json").write_text('{"clips": 4}')
     assert first_difference(old, new) == "receipt.json: clips was 3, is 4"
+    (new / "receipt.json").write_text('{"clips": 3, "last": {"loss": 0.6}}')
+    assert first_difference(old, new) == "receipt.json: last.loss was 0.5, is 0.6"

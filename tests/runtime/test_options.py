@@ -33,6 +33,19 @@ def test_every_option_stands_in_settings_flags_and_context(tmp_path: Path) -> No
     assert Run(work=tmp_path, **parsed(words(settings))).model_dump(include=set(CHANGED)) == CHANGED
 
 
+def test_help_says_each_default() -> None:
+    parser = ArgumentParser()
+    add_flags(parser)
+    said = " ".join(parser.format_help().split())
+    for default in (
+        "under torchrun cuda (default: cpu)",
+        "0: none (default: 0)",
+        "(default: not given)",
+        "(default: off)",
+    ):
+        assert default in said
+
+
 def test_defaults_need_no_words() -> None:
     assert words(RunOptions()) == []
     assert parsed([]) == RunOptions().model_dump()
