@@ -190,8 +190,9 @@ def own_settings(source: str | Path) -> ModelSettings | None:
 
 
 def write_config(config: CLIPConfig, settings: ModelSettings, folder: Path) -> None:
-    """transformers' config.json with our section."""
+    """transformers' config.json with our section, without the place that the model was read from."""
     content = {**config.to_dict(), "architectures": ["CLIPModel"], "clip_vip": settings.model_dump()}
+    content.pop("_name_or_path", None)
     write_whole(folder / CONFIG_NAME, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 

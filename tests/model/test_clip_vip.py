@@ -65,6 +65,11 @@ def test_a_saved_folder_comes_back_bit_for_bit(
     assert len(AutoTokenizer.from_pretrained(tmp_path / "ours")) == again.config.text_config.vocab_size
 
 
+def test_a_saved_folder_does_not_say_where_its_model_was_read(tiny_clip_folder: Path, tmp_path: Path) -> None:
+    ClipVip.from_pretrained(tiny_clip_folder).save_pretrained(tmp_path)
+    assert str(tiny_clip_folder) not in (tmp_path / "config.json").read_text()
+
+
 def test_transformers_opens_our_folder_as_the_clip_inside(tiny_clip_folder: Path, tmp_path: Path) -> None:
     inside = CLIPModel.from_pretrained(saved(tiny_clip_folder, tmp_path / "ours"))
     plain = CLIPModel.from_pretrained(tiny_clip_folder)
