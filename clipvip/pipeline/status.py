@@ -6,7 +6,7 @@ from clipvip.config.data import CorpusSettings
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.store import receipt, state
 
-# Where each corpus is to be had (facts and public pages; access to some ended).
+# Where to get each corpus (facts and public pages; access to some ended).
 WHERE = {
     "msrvtt": "MSRVTT_data.json, the 1k-A csv files and MSRVTT_Videos/, as CLIP4Clip releases them",
     "didemo": "*_data.json and *_list.txt of LocalizingMoments, videos from its download script",

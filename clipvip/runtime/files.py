@@ -50,7 +50,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Alone with what the lock file stands for, among processes on one results root."""
+    """Exclusive lock on this file, across processes that share one results root."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
