@@ -12,6 +12,7 @@ from clipvip.results import study_files
 from clipvip.results.finished import Finished, generated, reach, read_plan, results_root, uses
 from clipvip.results.report.page import REAL_DATA, SMALL_WORLD
 from clipvip.results.report.terminal import markdown
+from clipvip.runtime.files import write_whole
 
 FIGURES = (study_files.FIGURE, study_files.FIGURE_PNG)
 
@@ -30,8 +31,7 @@ def write(experiment: Path, out: Path) -> Path:
     head = [f"# Results of the experiment {plans[0]['experiment']}", f"**{caution}**"]
     how = f"Written by `clipvip results-page results/{experiment.resolve().name}`; edits would be overwritten."
     sections = [_study(folder, plan, out) for folder, plan in zip(folders, plans, strict=True)]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n\n".join([*head, how, _made(plans, cells), *sections]) + "\n", encoding="utf-8")
+    write_whole(out, "\n\n".join([*head, how, _made(plans, cells), *sections]) + "\n")
     return out
 
 
@@ -43,7 +43,7 @@ def refresh(page: Path, experiment: Path) -> None:
         return f"{match[1]}\n{table}\n{match[3]}"
 
     marked = r"(<!-- verdicts of (\w+) -->\n).*?(\n<!-- end of verdicts -->)"
-    page.write_text(re.sub(marked, verdicts, page.read_text(encoding="utf-8"), flags=re.DOTALL), encoding="utf-8")
+    write_whole(page, re.sub(marked, verdicts, page.read_text(encoding="utf-8"), flags=re.DOTALL))
 
 
 def _study(folder: Path, plan: dict[str, Any], out: Path) -> str:
