@@ -53,26 +53,26 @@ class Experiment(Settings):
     """a replicate of every variant for each seed"""
     corpora: dict[str, CorpusSettings]
     """every corpus by name"""
-    roles: dict[str, RoleSettings]
-    """what small, medium, large and alt_text of the studies mean here"""
+    roles: dict[str, RoleSettings] = Field(default={})
+    """what small, medium, large and alt_text of the studies mean here; read by post-pretraining only"""
     downstream: tuple[str, ...]
     """the corpora that are downstream sets"""
     frames: FramesSettings
     """how frames are resized"""
     clip: ClipSettings
     """the starting CLIP"""
-    captioner: CaptionerSettings
-    """the captioner"""
+    captioner: CaptionerSettings | None = None
+    """the captioner; null: none, for studies that read no captions"""
     captions: CaptionsSettings = CaptionsSettings()
     """how clips are captioned"""
     gap: GapSettings = GapSettings()
     """the language domain gap"""
-    gap_sources: dict[str, str]
+    gap_sources: dict[str, str] = Field(default={})
     '''language source -> a corpus, or "captions of <corpus>"'''
     model: ModelSettings = ModelSettings()
     """the video encoder, unless a variant changes it"""
-    pretrain: PretrainSettings
-    """post-pretraining, unless a variant changes it"""
+    pretrain: PretrainSettings | None = None
+    """post-pretraining, unless a variant changes it; null: none"""
     finetune: FinetuneSettings
     """fine-tuning, unless a variant changes it"""
     finetune_sets: dict[str, dict[str, Any]] = Field(default={})

@@ -51,7 +51,7 @@ class PretrainSettings(Settings):
     validate_every: int | None = None
     """distance between zero-shot validations; null: none [steps]"""
     validate_on: str = "msrvtt"
-    """downstream set whose val split is used along training"""
+    """downstream set whose val split is used along training; read where `validate_every` is set"""
 
     @property
     def terms(self) -> Terms:

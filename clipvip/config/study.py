@@ -23,8 +23,8 @@ class StudySettings(Settings):
 
     title: str
     """the question, in words"""
-    claim: str
-    """what the paper says"""
+    claim: str = ""
+    """what the paper says; empty: nothing"""
     base: dict[str, Any] = Field(default={})
     """what all variants change in the same way"""
     baseline: str | None = None

@@ -21,8 +21,8 @@ class Grid:
     """All studies of an experiment as cells. Raises ValueError on bad settings, before anything runs."""
 
     def __init__(self, data: dict[str, Any]) -> None:
-        name = data.get("name", "experiment")
-        self.experiment = build(Experiment, data, f"experiment {name}")
+        self._name = f"experiment {data.get('name', 'experiment')}"
+        self.experiment = build(Experiment, data, self._name)
         self.given = self.experiment.model_dump(mode="json", exclude_unset=True)
         self._check_names()
         path = self.experiment.studies
@@ -79,6 +79,8 @@ class Grid:
 
     def captions(self, corpus: str) -> Cell:
         """Captions of a corpus."""
+        if self.experiment.captioner is None:
+            raise ValueError(f"{self._name}: captioner: captions of {corpus} are asked for; name a captioner")
         inputs = {
             "captioner": self._learner("captioner", self.experiment.captioner),
             **self.corpus_inputs(corpus, truth=True),
@@ -88,6 +90,8 @@ class Grid:
 
     def gap(self) -> Cell:
         """NMI of every language source against every downstream set."""
+        if not self.experiment.gap_sources:
+            raise ValueError(f"{self._name}: gap_sources: a study asks for the language gap; name its sources")
         inputs = {"clip": self.clip()}
         for name, source in self.experiment.gap_sources.items():
             captioned = source.removeprefix("captions of ")
@@ -127,12 +131,16 @@ class Grid:
     def _resolve(self, base: dict[str, Any], change: dict[str, Any], where: str) -> tuple[VariantSettings, Tuning]:
         """A variant's settings, and its fine-tuning by set: the experiment's, the set's, its own."""
         given = {key: self.given.get(key, {}) for key in ("model", "pretrain", "finetune")}
-        resolved = build(VariantSettings, merge(merge(given, base), change), where)
+        wanted = merge(merge(given, base), change)
+        if wanted["pretrain"] == {}:  # nothing said anywhere: neither that there is none
+            raise ValueError(f"{where}: pretrain: the experiment has none; give it there, or `pretrain: null` here")
+        resolved = build(VariantSettings, wanted, where)
         if resolved.pretrain and resolved.pretrain.corpus not in self.experiment.roles:
             raise ValueError(f"{where}: pretrain.corpus: {_nearest(resolved.pretrain.corpus, self.experiment.roles)}")
-        if resolved.pretrain and resolved.pretrain.validate_on not in self.experiment.corpora:
+        if resolved.pretrain and resolved.pretrain.validate_every:
             on = resolved.pretrain.validate_on
-            raise ValueError(f"{where}: pretrain.validate_on: {_nearest(on, self.experiment.corpora)}")
+            if on not in self.experiment.corpora:
+                raise ValueError(f"{where}: pretrain.validate_on: {_nearest(on, self.experiment.corpora)}")
         changed = merge(base.get("finetune"), change["finetune"]) if "finetune" in change else base.get("finetune")
         tuning = {}
         for name in self.experiment.downstream:
@@ -211,18 +219,19 @@ class Grid:
         sources = experiment.gap_sources.items()
         named |= {f"gap_sources.{key}": source.removeprefix("captions of ") for key, source in sources}
         named |= {f"finetune_sets.{name}": name for name in experiment.finetune_sets}
-        named["pretrain.validate_on"] = experiment.pretrain.validate_on
+        if experiment.pretrain and experiment.pretrain.validate_every:
+            named["pretrain.validate_on"] = experiment.pretrain.validate_on
         for where, part in (("clip.corpus", experiment.clip), ("captioner.corpus", experiment.captioner)):
-            if part.corpus:
+            if part and part.corpus:
                 named[where] = part.corpus
         for where, name in named.items():
             if name not in corpora:
-                raise ValueError(f"experiment {experiment.name}: {where}: {_nearest(name, corpora)}")
+                raise ValueError(f"{self._name}: {where}: {_nearest(name, corpora)}")
 
 
 def _nearest(name: str, known: dict[str, Any]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"no {name!r} here; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
+    return f"no {name!r} here; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}")
 
 
 def load(paths: list[str | Path]) -> Grid:
