@@ -48,7 +48,8 @@ def refresh(page: Path, experiment: Path) -> None:
 
 def _study(folder: Path, plan: dict[str, Any], out: Path) -> str:
     _, *tables = markdown(folder).split("\n\n")  # without its title
-    blocks = [f"## {plan['title']}", f"Study `{plan['study']}`. The paper: {plan['claim']}", *tables]
+    claim = f" The paper: {plan['claim']}" if plan["claim"] else ""
+    blocks = [f"## {plan['title']}", f"Study `{plan['study']}`.{claim}", *tables]
     figure = next((folder / name for name in FIGURES if (folder / name).is_file()), None)
     if figure is not None:
         shown = out.parent / out.stem / f"{plan['study']}{figure.suffix}"

@@ -19,7 +19,7 @@ HEIGHT = 96  # pixels of a film strip
 
 def gallery(plans: list[dict[str, Any]], cells: dict[str, Finished]) -> dict[str, Any]:
     """Queries with their film strips, for the page; or what is missing."""
-    study, variant, name = GALLERY
+    study, variant, name = _shown(plans)
     rows = [row for plan in plans if plan["study"] == study for row in plan["rows"] if row["variant"] == variant]
     role = f"fine_tuned/{name}"
     keys = [use.key for use in uses({"rows": rows}) if use.role == role]
@@ -41,6 +41,15 @@ def gallery(plans: list[dict[str, Any]], cells: dict[str, Finished]) -> dict[str
         f"{rows[0]['seed']}, fine-tuned) puts first; time runs from left to right; the right clip has a thick border."
     )
     return {"says": says, "queries": queries}
+
+
+def _shown(plans: list[dict[str, Any]]) -> tuple[str, str, str]:
+    """Study, variant and set: GALLERY where a plan has it, else the first of each."""
+    for plan in plans:
+        of = {row["variant"] for row in plan["rows"]}
+        if plan["study"] == GALLERY[0] and GALLERY[1] in of and GALLERY[2] in plan["downstream"]:
+            return GALLERY
+    return plans[0]["study"], plans[0]["rows"][0]["variant"], plans[0]["downstream"][0]
 
 
 def _hit(place: int, hit: dict[str, Any], cache: FrameCache | None) -> dict[str, Any]:

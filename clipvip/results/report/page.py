@@ -55,7 +55,8 @@ def _study(folder: Path) -> dict[str, Any]:
     plan, missing, tables = read_plan(folder), [], []
     for name, (shown, asked) in TABLES.items():
         if (folder / name).is_file():
-            tables.append(shown(folder))
+            table = shown(folder)
+            tables += [table] if table["rows"] else []  # nothing expected: no table of verdicts
         elif not asked or plan.get(asked):
             missing.append(f"{name} (the study's tables are not written yet)")
     figure, gaze = folder / study_files.FIGURE, folder / study_files.GAZE

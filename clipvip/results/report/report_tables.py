@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from clipvip.results import numbers, study_files
+from clipvip.results.finished import read_plan
 from clipvip.results.study_folder import main_metrics
 
 Table = dict[str, Any]
@@ -24,7 +25,8 @@ def verdicts(folder: Path) -> Table:
         for _, row in pd.read_csv(folder / study_files.VERDICTS).iterrows()
     ]
     heads = ["expected", "verdict", "left", "right", "difference (95 % interval)", "note"]
-    return {"caption": "What the paper leads one to expect, tested", "heads": heads, "rows": rows}
+    caption = "What the paper leads one to expect, tested" if read_plan(folder).get("claim") else "Expected, and tested"
+    return {"caption": caption, "heads": heads, "rows": rows}
 
 
 def summary(folder: Path) -> Table:

@@ -19,7 +19,8 @@ def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order
         blocks.append(_table(["variant", *metrics], rows))
     if len(verdicts):
         answers = [[row["expect"], str(row["verdict"]), numbers.difference_of(row)] for _, row in verdicts.iterrows()]
-        blocks.append(_table(["the paper leads one to expect", "here", "difference (95 % interval)"], answers))
+        expected = "the paper leads one to expect" if plan.get("claim") else "expected"
+        blocks.append(_table([expected, "here", "difference (95 % interval)"], answers))
     return "\n\n".join(blocks)
 
 

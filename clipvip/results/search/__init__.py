@@ -1,0 +1,1 @@
+"""What a search finds, shown: film strips, a page that reads offline, and the same in a browser."""
