@@ -132,6 +132,15 @@ def test_only_new_and_changed_files_are_embedded(encoder: Encoder, folder: Path)
         assert torch.equal(getattr(index.contents, name), getattr(afresh, name))
 
 
+def test_saving_on_the_way_changes_nothing(encoder: Encoder, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = open_index(encoder, folder).contents
+    shutil.rmtree(folder / ".clipvip")
+    monkeypatch.setattr("clipvip.evaluation.search.index.SAVE_SECONDS", -1.0)  # after every video
+    bit_by_bit = open_index(encoder, folder).contents
+    assert at_once.files == bit_by_bit.files
+    assert torch.equal(at_once.stretches, bit_by_bit.stretches)
+
+
 def test_another_model_or_look_has_embeddings_of_its_own(
     encoder: Encoder, tiny_clip_folder: Path, folder: Path
 ) -> None:
