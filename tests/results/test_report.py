@@ -119,7 +119,7 @@ def test_page_says_how_it_was_made(page: Page, studies: list[Path]) -> None:
 def test_page_without_main_says_so(studies: list[Path], tmp_path: Path) -> None:
     make(studies[:1], tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text()).text
-    assert "Missing: retrieved clips of clip_vip on msrvtt" in text
+    assert "Missing: retrieved clips of none on msrvtt in the study data_scale" in text
 
 
 def test_page_of_a_study_without_tables(tmp_path: Path) -> None:
