@@ -49,9 +49,10 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         max_tokens=settings.shape.max_tokens,
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
+        keep_partial=settings.optim.keep_partial,
     )
     split = open_split(inputs["corpus"], clips, "val")
-    steps = num_steps(settings.optim, len(batches))
+    steps = num_steps(settings.optim, batches.per_epoch)
     history = fit(
         model,
         batches,

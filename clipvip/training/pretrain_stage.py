@@ -30,7 +30,7 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     torch.manual_seed(settings.seed)
     model, tokenizer = load_model(inputs["clip"], settings.model, settings.seed), load_tokenizer(inputs["clip"])
     batches = _batches(settings, inputs, tokenizer, run)
-    steps = num_steps(settings.optim, len(batches))
+    steps = num_steps(settings.optim, batches.per_epoch)
     validate, at = None, frozenset[int]()
     if settings.validate_every:
         clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
@@ -48,7 +48,12 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     captioned = len(batches.texts.get("caption", {}))
-    facts = {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    facts = {
+        "clips": len(batches.clip_ids),
+        "captioned": captioned,
+        "steps": steps,
+        "epochs": steps / batches.per_epoch,
+    }
     return facts | batches.clips.account()
 
 
@@ -76,6 +81,7 @@ def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, ru
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
         with_frame=any("frame" in term for term in settings.terms),
+        keep_partial=settings.optim.keep_partial,
     )
 
 
