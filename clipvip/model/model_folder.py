@@ -30,13 +30,11 @@ transformers_logging.disable_progress_bar()  # a bar for each file of weights sa
 KINDS = {"clip": "CLIPModel", "metaclip_2": "MetaClip2Model", "siglip": "SiglipModel"}
 OWN = ("proxies", "temporal_embedding")
 WEIGHTS = "model.safetensors"
+VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
 TOKENIZER_FILES = (
-    "tokenizer.json",
+    *VOCABULARIES,
     "tokenizer_config.json",
-    "vocab.json",
     "merges.txt",
-    "spiece.model",
-    "tokenizer.model",
     "special_tokens_map.json",
     "added_tokens.json",
     "preprocessor_config.json",
@@ -68,6 +66,11 @@ def copy_tokenizer(source: str, folder: Path, pixels: Pixels | None = None, kind
                 shutil.copyfile(path, folder / path.name)
     if pixels is not None:
         write_pixels(pixels, kind, folder)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a tokenizer lies in the folder."""
+    return any((folder / name).is_file() for name in VOCABULARIES)
 
 
 def read_config(source: str | Path) -> PretrainedConfig:

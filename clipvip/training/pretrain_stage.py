@@ -35,10 +35,11 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     if settings.validate_every:
         clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
         split = open_split(inputs["validation:corpus"], clips, "val")
+        longest = min(VALIDATION_TOKENS, model.config.text_config.max_position_embeddings)
         at = frozenset([*range(0, steps, settings.validate_every), steps])
 
         def validate(m: Any) -> dict[str, float]:
-            return validation(m, tokenizer, clips, split, settings.model.num_frames, VALIDATION_TOKENS)
+            return validation(m, tokenizer, clips, split, settings.model.num_frames, longest)
 
     history = fit(
         model, batches, settings.terms, settings.optim, run, name="post-pretraining", validate=validate, validate_at=at

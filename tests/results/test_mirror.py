@@ -20,8 +20,7 @@ from video_files import ramp, write_video
 
 from clipvip.config.learning import ModelSettings
 from clipvip.data.media.video import read_frames, resize, sample_indices
-from clipvip.model.clip_vip import ClipVip
-from clipvip.model.model_folder import copy_tokenizer
+from clipvip.model.clip_vip import ClipVip, copy_tokenizer
 from clipvip.results.finished import reach, read_plan
 from clipvip.results.tracking import mirror
 from clipvip.results.tracking.run_record import metric_name
