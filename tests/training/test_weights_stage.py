@@ -4,22 +4,20 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from official_file import official
 from safetensors.torch import load_file
 from transformers import CLIPConfig
+from weights_cells import cell, make
 
 from clipvip.config.data import FramesSettings
-from clipvip.config.learning import ClipSettings, ModelSettings, OptimSettings
-from clipvip.config.stages import EvaluateCell, FinetuneCell, WeightsCell
+from clipvip.config.learning import ClipSettings, OptimSettings
+from clipvip.config.stages import EvaluateCell, FinetuneCell
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.official_checkpoint import from_official
 from clipvip.pipeline.cell import Cell
-from clipvip.pipeline.runner import run_spec
-from clipvip.pipeline.store import write_spec
 from clipvip.runtime.content import content_of
 
 
@@ -29,17 +27,6 @@ def released(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) -
     path = tmp_path_factory.mktemp("released") / "official.pt"
     torch.save(official(CLIPConfig.from_pretrained(tiny_clip_folder), scale=0.2), path)
     return path
-
-
-def cell(source: Path, clip: Path, size: int = 24, **model: Any) -> Cell:
-    settings = WeightsCell(source=str(source), content=content_of(str(source)), model=ModelSettings(**model), size=size)
-    return Cell("weights", settings, {"clip": Cell("clip", ClipSettings(source=str(clip)))})
-
-
-def make(root: Path, wanted: Cell) -> Path:
-    for other in wanted.inputs.values():
-        make(root, other)
-    return run_spec(write_spec(root, wanted))
 
 
 def test_the_cell_holds_the_converted_file(tmp_path: Path, tiny_clip_folder: Path, released: Path) -> None:
