@@ -10,14 +10,16 @@ from clipvip.data.unreadable import UNREADABLE
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    from clipvip.model import official_checkpoint
+    from clipvip.model import official_checkpoint, open_clip_checkpoint
 
     if arguments.to_official is not None:
         if arguments.clip is not None or arguments.out is not None:
             raise ValueError("--to-official goes with a folder alone; leave out --clip and --out")
         official_checkpoint.to_official(arguments.source, arguments.to_official)
     elif arguments.clip is None or arguments.out is None:
-        raise ValueError("an official checkpoint needs --clip and --out; a folder of ours --to-official")
+        raise ValueError("a checkpoint file needs --clip and --out; a folder of ours --to-official")
+    elif open_clip_checkpoint.is_open_clip(arguments.source):
+        open_clip_checkpoint.from_open_clip(arguments.source, arguments.clip, arguments.out)
     else:
         official_checkpoint.from_official(arguments.source, arguments.clip, arguments.out)
 
@@ -42,8 +44,8 @@ def _embed(arguments: argparse.Namespace) -> int:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser("convert", help="the authors' checkpoint to a model folder, or a folder back to it")
-    one.add_argument("source", type=Path, help="an official checkpoint (.pt), or a model folder with --to-official")
+    one = commands.add_parser("convert", help="a checkpoint of the authors or of open_clip to a model folder, or back")
+    one.add_argument("source", type=Path, help="a checkpoint file, or a model folder with --to-official")
     one.add_argument("--clip", help="CLIP folder or hub id of the same shape, for its configuration and tokenizer")
     one.add_argument("--out", type=Path, help="the model folder to write")
     one.add_argument("--to-official", type=Path, metavar="OUT.pt", help="write a model folder in the official layout")

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +14,7 @@ class Settings(BaseModel):
     """Frozen settings; a key that no field has is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    unkeyed: ClassVar[tuple[str, ...]] = ()  # fields that say where something lies and not what it is
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -74,6 +74,8 @@ class FramesSettings(Settings):
     """side of the square frame [pixels]"""
     resize: Literal["squash", "crop"] = "squash"
     """squash ignores the aspect ratio, as the authors do; crop keeps it and cuts the centre"""
+    antialias: bool = True
+    """filter before frames shrink; false resizes floats unfiltered, as the authors' code seems to have done"""
     fps: float | None = None
     """keep at most this frame rate; null keeps every frame [frames/s]"""
     verify: bool = False

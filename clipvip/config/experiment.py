@@ -36,6 +36,15 @@ class RunSettings(Usual, RunOptions):
     """evaluations and fine-tunings of one checkpoint share a process"""
 
 
+class PublishedSettings(Settings):
+    """What papers and their authors give, at the paper's scale."""
+
+    scale: str | None = None
+    """scale whose published numbers are shown in a separate column ("base_32"); null: none"""
+    weights: str | None = None
+    """the released weights: the authors' .pt file, a CLIP-ViP folder or a hub id; studies that ask for them run then"""
+
+
 class Experiment(Settings):
     """One experiment file."""
 
@@ -45,8 +54,8 @@ class Experiment(Settings):
     """folder of cells and tables; experiments may share it"""
     studies: str = "experiments/studies.yaml"
     """file with the studies"""
-    published: str | None = None
-    """scale whose published numbers are shown in a separate column ("base_32"); null: none"""
+    published: PublishedSettings | None = None
+    """what papers and their authors give; null: none"""
     published_in: str = "experiments/published.yaml"
     """file with the published figures"""
     seeds: tuple[int, ...] = (0,)

@@ -50,6 +50,18 @@ class OptimSettings(Settings):
     """number format of the matrix products"""
     decay_all: bool = False
     """also decay layer norms, proxies and temporal embeddings, as the authors' code did"""
+    eps: float = Field(1e-8, gt=0)
+    """epsilon of AdamW; the authors' is 1e-6"""
+    eps_uncorrected: bool = False
+    """add epsilon before the bias correction, as the authors' code did: 7 times as much at step 1"""
+    temperature_lr: float = Field(1.0, ge=0)
+    """factor on the learning rate of the temperature; the authors take 10 for DiDeMo at B/16"""
+    clamp_first: bool = False
+    """clamp the temperature before a step and not after it, as the authors' code did"""
+    keep_partial: bool = False
+    """keep the last, incomplete batch of an epoch, as the authors' code did"""
+    published_schedule: bool = False
+    """warm-up of whole steps, rounded down, and the last step at 1e-8, as in the authors' code"""
 
     @model_validator(mode="after")
     def _one_length(self) -> "OptimSettings":

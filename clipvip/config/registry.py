@@ -103,6 +103,12 @@ STAGES: dict[str, Stage] = {
             accelerator=True,
         ),
         Stage(
+            name="weights",
+            title="given weights",
+            settings=stages.WeightsCell,
+            make="training.weights_stage:make",
+        ),
+        Stage(
             name="finetune",
             title="fine-tune",
             settings=stages.FinetuneCell,

@@ -4,6 +4,8 @@ A field either changes a result, and then it is part of a cell's key, or it live
 (how a cell is run: device, workers, shards), which never is.
 """
 
+from typing import ClassVar, Literal
+
 from pydantic import Field, model_validator
 
 from clipvip.config.base import Settings
@@ -37,9 +39,14 @@ class GapSettings(Settings):
     """seeded repetitions, for the interval"""
 
 
-class PretrainSettings(Settings):
-    """Post-pretraining on a corpus role."""
+RELEASED = "published.weights"  # as a source: what the experiment gives under this name
 
+
+class PretrainSettings(Settings):
+    """Post-pretraining on a corpus role, or weights that are there already."""
+
+    source: str | None = None
+    """weights in place of training: the authors' .pt, a CLIP-ViP folder or hub id, or `published.weights`"""
     corpus: str = "large"
     """a role of the experiment: small, medium, large, alt_text"""
     objective: str | Terms = "d"
@@ -80,6 +87,8 @@ class FinetuneSettings(Settings):
     """longest text; the rest is cut [tokens]"""
     validations: int = 4
     """validations along training; the best checkpoint on val is kept"""
+    keep: Literal["best", "last"] = "best"
+    """the checkpoint that is best on val, or the last one, for which val is not read at all"""
 
 
 class PretrainCell(Settings):
@@ -105,6 +114,20 @@ class PretrainCell(Settings):
     """seed of new weights and order of the batches"""
 
 
+class WeightsCell(Settings):
+    """What weights made elsewhere are, and what they must fit."""
+
+    unkeyed: ClassVar[tuple[str, ...]] = ("source",)
+    source: str
+    """file, folder or hub id; not part of the key, which its content is"""
+    content: str
+    """sha256 of the file or of the folder's files, or the revision of the hub id"""
+    model: ModelSettings
+    """video encoder that the weights must be of"""
+    size: int
+    """side of the frames that the weights must read [pixels]"""
+
+
 class FinetuneCell(Settings):
     """What one fine-tuning run reads."""
 
@@ -120,6 +143,8 @@ class FinetuneCell(Settings):
     """longest text [tokens]"""
     validations: int
     """validations along training"""
+    keep: Literal["best", "last"] = "best"
+    """the checkpoint that is best on val, or the last one"""
     seed: int = 0
     """seed of new weights and order of the batches"""
 

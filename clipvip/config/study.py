@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from clipvip.config.base import Settings
+from clipvip.config.data import FramesSettings
 from clipvip.config.learning import ModelSettings
 from clipvip.config.stages import FinetuneSettings, PretrainSettings
 
@@ -48,6 +49,8 @@ class VariantSettings(Settings):
 
     model: ModelSettings
     """the video encoder"""
+    frames: FramesSettings
+    """how frames are resized for this variant; the starting CLIP and the captioner keep the experiment's"""
     pretrain: PretrainSettings | None
     """post-pretraining; null: none"""
     finetune: FinetuneSettings | None

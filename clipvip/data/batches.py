@@ -68,6 +68,7 @@ class Batches(Dataset[Batch]):
     batch_size: int
     seed: int
     with_frame: bool = False
+    keep_partial: bool = False  # what does not fill a batch is the last one of its epoch
     part: tuple[int, int] = (0, 1)  # of several processes: which this is, and how many; each reads its own rows
     _order: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
@@ -76,6 +77,11 @@ class Batches(Dataset[Batch]):
             raise ValueError(f"training needs at least two clips, found {len(self.clip_ids)}")
         if self.size < self.part[1]:
             raise ValueError(f"{self.part[1]} processes cannot share a batch of {self.size} clips; start fewer")
+        if 0 < (left := self._partial) < self.part[1]:
+            raise ValueError(
+                f"{self.part[1]} processes cannot share the last {left} clips of an epoch; start fewer, or set "
+                "keep_partial: false"
+            )
 
     @property
     def size(self) -> int:
@@ -83,8 +89,18 @@ class Batches(Dataset[Batch]):
         return min(self.batch_size, len(self.clip_ids))
 
     def __len__(self) -> int:
-        """Steps of one epoch; what does not fill a batch is left for another epoch."""
-        return len(self.clip_ids) // self.size
+        """Steps of one epoch; what does not fill a batch is left for another epoch, unless it is kept."""
+        return len(self.clip_ids) // self.size + bool(self._partial)
+
+    @property
+    def per_epoch(self) -> float:
+        """Batches that an epoch's clips fill."""
+        return len(self.clip_ids) / self.size if self.keep_partial else float(len(self))
+
+    @property
+    def _partial(self) -> int:
+        """Clips of the last batch where it is kept though they do not fill it."""
+        return len(self.clip_ids) % self.size if self.keep_partial else 0
 
     def __getitem__(self, step: int) -> Batch:
         epoch, within = divmod(step, len(self))
@@ -92,7 +108,7 @@ class Batches(Dataset[Batch]):
             self._order.clear()
             self._order[epoch] = np.random.default_rng([self.seed, epoch]).permutation(len(self.clip_ids))
         drawn = self._order[epoch][within * self.size : (within + 1) * self.size]
-        positions = drawn[share(self.size, *self.part)].tolist()
+        positions = drawn[share(len(drawn), *self.part)].tolist()
         ids = [self.clip_ids[position] for position in positions]
         draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
         videos, middles, there = zip(*(self._pictures(i, rng) for i, rng in zip(ids, draws, strict=True)), strict=True)

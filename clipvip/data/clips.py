@@ -90,7 +90,7 @@ class Clips:
             self._verifier.check(place.path)
         with self._places.file(place) as path:
             decoded = read_chosen(path, choose, start=place.start, end=place.end, fps=self._frames.fps)
-        return resize(decoded, self._frames.size, self._frames.resize)
+        return resize(decoded, self._frames.size, self._frames.resize, self._frames.antialias)
 
 
 def open_clips(inputs: dict[str, Path], frames: FramesSettings, prefix: str = "", *, work: Path | None = None) -> Clips:

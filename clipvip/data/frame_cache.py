@@ -110,7 +110,7 @@ def _append(file: BinaryIO, path: Path, start: float | None, end: float | None, 
     """Decode, resize and write one clip; how many frames it has."""
     count = 0
     for frames in read_chunks(path, start=start, end=end, fps=settings.fps):
-        file.write(resize(frames, settings.size, settings.resize).data)
+        file.write(resize(frames, settings.size, settings.resize, settings.antialias).data)
         count += len(frames)
     return count
 

@@ -18,7 +18,7 @@ MOST_PIXELS = 112  # side of the frames that are kept beside the weights
 
 def write(encoder: VideoEncoder, clips: Clips, clip_ids: list[str], num_frames: int, out: Path) -> None:
     """gaze.npz of these clips: clip_ids, frames (uint8 [clips, frames, side, side, 3]), proxies and read."""
-    device = encoder.visual_projection.weight.device
+    device = encoder.vision_model.post_layernorm.weight.device
     frames = np.stack([clips.sample(clip_id, num_frames, None) for clip_id in clip_ids])
     looks = proxies_over_patches(encoder, torch.from_numpy(frames).to(device))
     small = np.stack([resize(each, min(MOST_PIXELS, each.shape[1]), "squash") for each in frames])

@@ -17,7 +17,6 @@ from clipvip.config.learning import ModelSettings
 from clipvip.data.batches import tokenize
 from clipvip.data.clips import Clips
 from clipvip.model.clip_vip import ClipVip
-from clipvip.model.video_encoder import normalise
 from clipvip.runtime.distributed import gather, rank, share, size
 
 
@@ -29,7 +28,7 @@ def embed_clips(
     device, found = model.logit_scale.device, _nothing(model)
     for start in _own(len(clip_ids), batch_size):
         seen = [clips.pictures(i, num_frames, None) for i in clip_ids[start : start + batch_size]]
-        pixels = normalise(torch.from_numpy(np.stack([frames for frames, _, _ in seen])).to(device))
+        pixels = torch.from_numpy(np.stack([frames for frames, _, _ in seen])).to(device)
         there = torch.tensor([good for _, _, good in seen])
         found.append(model.encode_video(pixels).float().cpu().masked_fill(~there[:, None], torch.inf))
     return gather(torch.cat(found))
@@ -56,7 +55,7 @@ def _own(total: int, batch_size: int) -> range:
 
 def _nothing(model: ClipVip) -> list[Tensor]:
     """A process that has no batch still has a width to tell."""
-    return [torch.empty(0, model.text_projection.out_features)]
+    return [torch.empty(0, model.dim)]
 
 
 def load_model(cell: Path, settings: ModelSettings | None, seed: int) -> ClipVip:

@@ -13,7 +13,8 @@ from torch import Tensor
 from clipvip.data.media.sampled_frames import read_frames
 from clipvip.data.media.video import resize
 from clipvip.evaluation.embedding import embed_texts
-from clipvip.model.clip_vip import ClipVip, own_settings
+from clipvip.model.clip_vip import ClipVip
+from clipvip.model.model_folder import own_settings
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 

@@ -10,6 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from clipvip.model import image_tower
 from clipvip.model.layers import heads, run_layer
 from clipvip.model.video_encoder import VideoEncoder
 
@@ -32,7 +33,8 @@ def proxies_over_patches(
     """Mean over heads: all proxies in the last layer but one, and the first proxy in the last, which is read out.
 
     What is missing to 1 is attention to the proxies themselves. In the last layer the others are not computed. With a
-    single layer both are of it. ValueError for a model without proxies.
+    single layer both are of it. Where a head reads all tokens (SigLIP), its query is shown in place of the first proxy.
+    ValueError for a model without proxies.
     """
     if encoder.settings.pooling != "proxies":
         raise ValueError(f"a model of pooling {encoder.settings.pooling!r} has no proxies to look at")
@@ -43,9 +45,12 @@ def proxies_over_patches(
     all_proxies = attention_weights(layers[-2:][0], tokens, count)
     if len(layers) > 1:
         tokens = run_layer(layers[-2], tokens, attention)
-    read = attention_weights(layers[-1], tokens, 1)
+    if image_tower.has_class_token(encoder.vision_model):
+        read = attention_weights(layers[-1], tokens, 1).mean(dim=1)
+    else:
+        read = image_tower.head_weights(encoder.vision_model, tokens, attention)[:, None]
     side = round(((tokens.shape[1] - count) / pixels.shape[1]) ** 0.5)
     place = partial(
         rearrange, pattern="b m (n r c) -> b m n r c", n=pixels.shape[1], r=side, c=side
     )  # frame after frame, row after row
-    return place(all_proxies.mean(dim=1)[..., count:]), place(read.mean(dim=1)[..., count:])[:, 0]
+    return place(all_proxies.mean(dim=1)[..., count:]), place(read[..., count:])[:, 0]

@@ -4,18 +4,17 @@ Only tensors are read: a pickle that asks for anything else is refused. Neither 
 tensor keeps its type and its bits; the position ids of the official file, which merely count, are dropped and rebuilt.
 """
 
-import pickle
-import re
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPModel, PretrainedConfig
 
 from clipvip.config.learning import ModelSettings
-from clipvip.model.clip_vip import ClipVip, copy_tokenizer, own_settings, read_config, write_config
+from clipvip.model.clip_vip import ClipVip
+from clipvip.model.completeness import compare, load_safetensors, load_tensors, refuse_faults
+from clipvip.model.model_folder import WEIGHTS, copy_tokenizer, own_settings, read_config, write_config
 from clipvip.runtime.files import written
 
 PREFIXES = ("module.", "clipmodel.")
@@ -27,41 +26,50 @@ OFFICIAL = {
 OWN = {official: own for own, official in OFFICIAL.items()}
 
 
-def from_official(path: str | Path, clip_folder: str | Path, out: str | Path) -> None:
-    """The official checkpoint `path` as a folder of ours; `clip_folder` (a CLIP of that shape, or its hub id) gives
-    the configuration and the tokenizer, never a weight.
+def from_official(path: str | Path, clip_folder: str | Path, out: str | Path) -> ModelSettings:
+    """The official checkpoint `path` as a folder of ours, and the settings found in it; `clip_folder` (a CLIP of that
+    shape, or its hub id) gives the configuration and the tokenizer, never a weight.
 
-    Raises ValueError for a file that is not tensors only, and one that lists every missing, surplus and misshapen key.
+    Raises ValueError for a file that is not tensors only, and one that names every missing, surplus, misshapen and
+    not finite tensor.
     """
-    tensors = {_plain(name): tensor for name, tensor in _read_tensors(Path(path)).items()}
+    tensors = plain_names(load_tensors(Path(path)), path)
     tensors = {name: tensor for name, tensor in tensors.items() if name not in POSITION_IDS}
     tensors = {OWN.get(name, name): tensor for name, tensor in tensors.items()}
     proxies, temporal = tensors.get("proxies"), tensors.get("temporal_embedding")
     if temporal is not None and temporal.dim() == 3:
+        if len(temporal) != 1:
+            raise ValueError(
+                f"{path}: {OFFICIAL['temporal_embedding']} is {list(temporal.shape)}; one row [1, frames, width] is "
+                "read; take the original file"
+            )
         tensors["temporal_embedding"] = temporal = temporal[0]
     if proxies is not None and len(proxies) == 0:  # one proxy is CLIP's class embedding alone
         del tensors["proxies"]
     num_proxies = 4 if proxies is None else len(proxies) + 1
     settings = ModelSettings(num_proxies=num_proxies, num_frames=12 if temporal is None else len(temporal))
-    config = read_config(clip_folder)
-    _check(tensors, config, settings, path)
+    config = _clip_config(clip_folder)
+    fix = f"take the original file, and a CLIP of its shape (asked: {clip_folder})"
+    _check(tensors, config, settings, path, fix)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, settings, folder)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(contiguous, folder / WEIGHTS, metadata={"format": "pt"})
     copy_tokenizer(str(clip_folder), folder)
+    return settings
 
 
 def to_official(folder: str | Path, path: str | Path) -> None:
-    """A folder of ours as the authors' checkpoint; ValueError where the model is not one of proxies and time."""
+    """A folder of ours as the authors' checkpoint; ValueError where the model is not one of proxies and time, or is
+    damaged."""
     folder = Path(folder)
     settings = own_settings(folder)
     if settings is None or settings.pooling != "proxies" or settings.temporal is False:
         raise ValueError(f"{folder}: the official layout holds proxies with a temporal embedding, and nothing else")
-    tensors = load_file(folder / "model.safetensors")
-    config = read_config(folder)
-    _check(tensors, config, settings, folder)
+    config = _clip_config(folder)
+    tensors = load_safetensors(folder / WEIGHTS)
+    _check(tensors, config, settings, folder, "copy or convert the model anew")
     like = tensors["temporal_embedding"]
     tensors.setdefault("proxies", like.new_empty(0, like.shape[1]))
     tensors["temporal_embedding"] = like[None]
@@ -72,60 +80,46 @@ def to_official(folder: str | Path, path: str | Path) -> None:
         torch.save({f"clipmodel.{OFFICIAL.get(name, name)}": tensor for name, tensor in tensors.items()}, file)
 
 
+def plain_names(tensors: dict[str, Tensor], where: str | Path) -> dict[str, Tensor]:
+    """Keys without the wrappers they were saved in; ValueError where that makes two of them one."""
+    found: dict[str, Tensor] = {}
+    twice = []
+    for name, tensor in tensors.items():
+        plain = _plain(name)
+        twice += [plain] if plain in found else []
+        found[plain] = tensor
+    if twice:
+        raise ValueError(
+            f"{where}: {len(twice)} tensors stand there twice, with and without {' or '.join(PREFIXES)}, for example "
+            f"{twice[0]}; keep one state dict of the file"
+        )
+    return found
+
+
 def _plain(name: str) -> str:
-    """The key without the wrappers it was saved in."""
     while name.startswith(PREFIXES):
         name = name.partition(".")[2]
     return name
 
 
-def _why(error: Exception) -> str:
-    """The reason in one line; torch's own text advises to switch the protection off."""
-    foreign = re.search(r"Unsupported (?:global|class|operand)[^\n.]*?: (?:GLOBAL )?([\w.]+)", str(error))
-    if foreign:
-        return f"contains objects other than tensors ({foreign[1]})"
-    return (
-        "not a checkpoint that torch.load reads"
-        if "weights_only" in str(error)
-        else (str(error) or "an empty file").splitlines()[0]
-    )
+def _clip_config(source: str | Path) -> PretrainedConfig:
+    config = read_config(source)
+    if config.model_type != "clip":
+        raise ValueError(f"{source}: a {config.model_type}; the official layout is CLIP's")
+    return config
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: refused: {_why(error)}") from None
-    if not isinstance(state, dict):
-        raise ValueError(f"{path}: refused, it holds a {type(state).__name__}, not a mapping from names to tensors")
-    if strange := [str(name) for name, value in state.items() if not (isinstance(name, str) and _is_tensor(value))]:
-        raise ValueError(f"{path}: refused, not tensors: {', '.join(strange)}")
-    return state
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor)
-
-
-def _check(tensors: dict[str, Tensor], config: CLIPConfig, settings: ModelSettings, where: str | Path) -> None:
+def _check(
+    tensors: dict[str, Tensor], config: PretrainedConfig, settings: ModelSettings, where: str | Path, fix: str
+) -> None:
     """One ValueError for all that differs from a model of this shape, which is built without memory."""
     with torch.device("meta"):
         wanted = ClipVip(CLIPModel(config), settings).named_tensors()
-    misshapen = {
-        name: f" ({list(tensors[name].shape)}, not {list(tensor.shape)})"
-        for name, tensor in wanted.items()
-        if name in tensors and tensors[name].shape != tensor.shape
-    }
-    problems = {
-        "missing": dict.fromkeys(set(wanted) - set(tensors), ""),
-        "surplus": dict.fromkeys(set(tensors) - set(wanted), ""),
-        "of another shape": misshapen,
-    }
-    told = []
-    for problem, names in problems.items():
-        if names:
-            told.append(f"{problem}: " + ", ".join(sorted(OFFICIAL.get(name, name) + names[name] for name in names)))
-    if told:
-        raise ValueError(f"{where}: not a CLIP-ViP of this shape; " + "; ".join(told))
+
+    def official(names: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {OFFICIAL.get(name, name): tensor for name, tensor in names.items()}
+
+    found = official(tensors)
+    missing, surplus, misshapen = compare(found, official(wanted))
+    what = "a CLIP-ViP of this shape"
+    refuse_faults(where, what=what, fix=fix, missing=missing, surplus=surplus, misshapen=misshapen, tensors=found)

@@ -26,10 +26,12 @@ def text_features(
     On a CPU the texts are grouped by length; elsewhere they are one group, since looking at lengths would stall
     the device. Raises ValueError (CPU) for a text without end-of-text token or with padding before it.
     """
-    ends = _ends(input_ids, text_model.config.eos_token_id)
+    eos = text_model.config.eos_token_id
+    old = eos == 2 and text_model.config.model_type == "clip_text_model"
+    ends = _ends(input_ids, eos, old)
     if input_ids.is_cuda or input_ids.device.type == "mps":
         return _run(text_model, _Lines([input_ids], [ends]))
-    _check(input_ids, attention_mask, ends, text_model.config.eos_token_id)
+    _check(input_ids, attention_mask, ends, None if old else eos)
     order = ends.argsort(stable=True)
     sizes = _group_sizes(ends[order] + 1, text_model.config.hidden_size)
     rows, last = torch.split(order, sizes), torch.split(ends[order], sizes)
@@ -37,14 +39,31 @@ def text_features(
     return _run(text_model, _Lines(ids, list(last)))[order.argsort()]
 
 
-def _ends(input_ids: Tensor, eos: int) -> Tensor:
-    """Index of the first end-of-text token; the id 2 marks old configurations, where it is the highest id."""
-    return input_ids.argmax(dim=-1) if eos == 2 else (input_ids == eos).int().argmax(dim=-1)
+def padded_text_features(
+    text_model: Any, input_ids: Int[Tensor, "batch tokens"], attention_mask: Int[Tensor, "batch tokens"] | None = None
+) -> Float[Tensor, "batch dim"]:
+    """SigLIP's text tower: no causal mask, padded to all its places, the last of which is read."""
+    slots, pad = text_model.config.max_position_embeddings, text_model.config.pad_token_id
+    if input_ids.shape[1] > slots:
+        raise ValueError(f"a text has {input_ids.shape[1]} tokens, this model reads {slots}: set max_tokens to that")
+    if attention_mask is not None:
+        input_ids = input_ids.masked_fill(attention_mask == 0, pad)
+    ids = F.pad(input_ids, (0, slots - input_ids.shape[1]), value=pad)
+    tokens, layers = text_model.embeddings(ids), text_model.encoder.layers
+    for layer in layers[:-1]:
+        tokens = run_layer(layer, tokens, attend)
+    last = read_out(layers[-1], tokens, slice(slots - 1, slots))
+    return text_model.head(text_model.final_layer_norm(last[:, 0]))  # type: ignore[no-any-return]
 
 
-def _check(input_ids: Tensor, attention_mask: Tensor | None, ends: Tensor, eos: int) -> None:
+def _ends(input_ids: Tensor, eos: int, old: bool) -> Tensor:
+    """Index of the first end-of-text token; CLIP's id 2 marks `old` configurations, where it is the highest id."""
+    return input_ids.argmax(dim=-1) if old else (input_ids == eos).int().argmax(dim=-1)
+
+
+def _check(input_ids: Tensor, attention_mask: Tensor | None, ends: Tensor, eos: int | None) -> None:
     rows = torch.arange(len(input_ids))
-    if eos != 2 and not bool((found := input_ids[rows, ends] == eos).all()):
+    if eos is not None and not bool((found := input_ids[rows, ends] == eos).all()):
         raise ValueError(f"text {int((~found).nonzero()[0])} of the batch has no end-of-text token (id {eos})")
     if attention_mask is None:
         return
@@ -87,7 +106,9 @@ class _Lines:
         """Tokens with their places."""
         slots = embeddings.position_embedding.weight
         if (count := max(ids.shape[1] for ids in self.ids)) > len(slots):
-            raise ValueError(f"a text has {count} tokens; this model reads {len(slots)}: truncate in the tokenizer")
+            raise ValueError(
+                f"a text has {count} tokens; this model reads {len(slots)}: set max_tokens to {len(slots)}"
+            )
         line = torch.cat([ids.flatten() for ids in self.ids])
         places = torch.cat([torch.arange(ids.shape[1], device=ids.device).repeat(len(ids)) for ids in self.ids])
         return (embeddings.token_embedding(line) + F.embedding(places, slots))[None]  # type: ignore[no-any-return]

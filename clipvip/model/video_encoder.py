@@ -1,7 +1,8 @@
 """The video encoder: CLIP's own image tower over mean-pooled frames, video proxies or all tokens (paper section 3.2).
 
 Sequence of `proxies`: [M proxies, N * L patches], frame after frame; of `full`: [class token, N * L patches]; of
-`mean`: [class token, L patches] for every frame on its own. The first token is read out in all three.
+`mean`: [class token, L patches] for every frame on its own. The first token is read out in all three. A tower without
+class token (SigLIP) has one token less, and its own head reads all of them.
 """
 
 from functools import partial
@@ -15,19 +16,20 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from clipvip.config.learning import ModelSettings
+from clipvip.model import image_tower
 from clipvip.model.attention import attend, proxy_attention
-from clipvip.model.layers import Attention, read_out, run_layer
-
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training images, RGB in 0..1
-STD = (0.26862954, 0.26130258, 0.27577711)
+from clipvip.model.layers import Attention, run_layer
+from clipvip.model.pixels import CLIP_PIXELS, Pixels
 
 
 def normalise(
-    pixels: UInt8[Tensor, "batch frames height width 3"], dtype: torch.dtype = torch.float32
+    pixels: UInt8[Tensor, "batch frames height width 3"],
+    dtype: torch.dtype = torch.float32,
+    scaling: Pixels = CLIP_PIXELS,
 ) -> Float[Tensor, "batch frames 3 height width"]:
-    """Decoded frames (0..255, channels last) as CLIP wants them, on the device where they are."""
-    mean = torch.tensor(MEAN, dtype=dtype, device=pixels.device) * 255
-    std = torch.tensor(STD, dtype=dtype, device=pixels.device) * 255
+    """Decoded frames (0..255, channels last) as the tower wants them, on the device where they are."""
+    mean = torch.tensor(scaling.mean, dtype=dtype, device=pixels.device) * 255
+    std = torch.tensor(scaling.std, dtype=dtype, device=pixels.device) * 255
     return rearrange(pixels.to(dtype).sub_(mean).div_(std), "b n h w c -> b n c h w")
 
 
@@ -37,7 +39,7 @@ def unit(vectors: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows dim"]:
 
 
 class VideoEncoder(nn.Module):
-    """A transformers `CLIPVisionModel` with its projection, read as a video encoder.
+    """An image tower of transformers (CLIP's or SigLIP's) with its projection, read as a video encoder.
 
     `settings.num_frames` are the slots of the temporal embedding; a video of any other length interpolates them.
     `recompute` recomputes each layer in the backward pass instead of keeping its activations.
@@ -49,23 +51,25 @@ class VideoEncoder(nn.Module):
     def __init__(
         self,
         vision_model: Any,
-        visual_projection: nn.Linear,
+        visual_projection: nn.Module,
         settings: ModelSettings,
         generator: torch.Generator | None = None,
+        pixels: Pixels = CLIP_PIXELS,
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.pixels = pixels
         self.vision_model = vision_model
         self.visual_projection = visual_projection
         self.recompute = False
-        weight = vision_model.embeddings.class_embedding
-        width = weight.shape[0]
+        weight = vision_model.embeddings.position_embedding.weight
+        width = weight.shape[1]
 
         def new(rows: int, std: float) -> nn.Parameter:
             drawn = torch.randn(rows, width, generator=generator, dtype=torch.float64) * std
             return nn.Parameter(drawn.to(weight))
 
-        extra = settings.num_proxies - 1 if settings.pooling == "proxies" else 0
+        extra = new_proxies(settings, class_token=image_tower.has_class_token(vision_model))
         self.proxies = new(extra, settings.proxy_std) if extra else None
         self.temporal_embedding = new(settings.num_frames, settings.temporal_std) if has_temporal(settings) else None
 
@@ -80,8 +84,7 @@ class VideoEncoder(nn.Module):
                 tokens = checkpoint(run_layer, layer, tokens, attention, use_reentrant=False)
             else:
                 tokens = run_layer(layer, tokens, attention)
-        first = self.vision_model.post_layernorm(read_out(layers[-1], tokens)[:, 0])
-        embedding = unit(self.visual_projection(first))
+        embedding = unit(self.visual_projection(image_tower.read(self.vision_model, tokens, attention)))
         if self.settings.pooling != "mean":
             return embedding
         return unit(rearrange(embedding, "(b n) d -> b n d", b=len(pixels)).mean(dim=1))
@@ -94,23 +97,22 @@ class VideoEncoder(nn.Module):
             patches = drop_patches(patches, self.settings.patch_dropping)
         if self.settings.pooling == "mean":
             patches = rearrange(patches, "b n l d -> (b n) 1 l d")
-        embeddings = self.vision_model.embeddings
-        proxies = embeddings.class_embedding[None]
+        proxies = image_tower.class_token(self.vision_model)
         if self.proxies is not None:
             proxies = torch.cat([proxies, self.proxies])
-        proxies = proxies + embeddings.position_embedding.weight[0]
+        proxies = proxies + image_tower.place_of_proxies(self.vision_model)
         tokens = [repeat(proxies, "m d -> b m d", b=len(patches)), rearrange(patches, "b n l d -> b (n l) d")]
         attention: Attention = attend
         if self.settings.pooling == "proxies":
             attention = partial(proxy_attention, num_proxies=len(proxies), num_frames=frames)
-        return self.vision_model.pre_layrnorm(torch.cat(tokens, dim=1)), attention
+        return image_tower.enter(self.vision_model, torch.cat(tokens, dim=1)), attention
 
     def _patches(self, pixels: Tensor) -> Tensor:
         """Patches with their places in space and, where the settings say so, in time: [batch, frames, L, width]."""
         embeddings = self.vision_model.embeddings
         kernel = embeddings.patch_embedding
         if pixels.dtype == torch.uint8:
-            pixels = normalise(pixels, kernel.weight.dtype)
+            pixels = normalise(pixels, kernel.weight.dtype, self.pixels)
         frames, height, width = pixels.shape[1], pixels.shape[-2], pixels.shape[-1]
         if (height, width) != (embeddings.image_size, embeddings.image_size):
             raise ValueError(
@@ -118,10 +120,15 @@ class VideoEncoder(nn.Module):
             )
         patches = kernel(rearrange(pixels, "b n c h w -> (b n) c h w").to(kernel.weight.dtype))
         patches = rearrange(patches, "(b n) d h w -> b n (h w) d", n=frames)
-        places = embeddings.position_embedding.weight[1:]
+        places = image_tower.places(self.vision_model)
         if self.temporal_embedding is not None:
             places = places + rearrange(resample(self.temporal_embedding, frames), "n d -> n 1 d")
         return patches + places  # type: ignore[no-any-return]
+
+
+def new_proxies(settings: ModelSettings, *, class_token: bool) -> int:
+    """How many proxies are vectors of ours: all but CLIP's class token, where the tower has one."""
+    return settings.num_proxies - int(class_token) if settings.pooling == "proxies" else 0
 
 
 def has_temporal(settings: ModelSettings) -> bool:

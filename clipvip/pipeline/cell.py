@@ -28,7 +28,8 @@ class Cell:
     def key(self) -> str:
         """12 hex digits over stage, settings that are not at their default, and keys of inputs."""
         inputs = {role: cell.key for role, cell in self.inputs.items() if not _unkeyed(role)}
-        settings = self.settings.model_dump(mode="json", exclude_defaults=True)
+        unkeyed = set(self.settings.unkeyed)
+        settings = self.settings.model_dump(mode="json", exclude_defaults=True, exclude=unkeyed)
         return digest({"stage": self.stage, "settings": settings, "inputs": inputs})
 
     @cached_property

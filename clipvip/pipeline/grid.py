@@ -7,12 +7,14 @@ from typing import Any
 
 from clipvip.config.base import build, merge, read_yaml
 from clipvip.config.claims import check_expect
+from clipvip.config.data import FramesSettings
 from clipvip.config.experiment import Experiment
-from clipvip.config.learning import CaptionerSettings, ClipSettings, ModelSettings
+from clipvip.config.learning import CaptionerSettings, ClipSettings
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
 from clipvip.config.study import StudySettings, VariantSettings
+from clipvip.pipeline import given_weights
 from clipvip.pipeline.cell import Cell
-from clipvip.pipeline.study import Row, Study
+from clipvip.pipeline.study import Row, Start, Study
 
 Tuning = dict[str, FinetuneSettings]  # by downstream set
 
@@ -25,10 +27,13 @@ class Grid:
         self.experiment = build(Experiment, data, self._name)
         self.given = self.experiment.model_dump(mode="json", exclude_unset=True)
         self._check_names()
+        given_weights.refuse_small_world(self.experiment)
         path = self.experiment.studies
         studies = (read_yaml(path) or {}).get("studies", {})
         settings = {key: build(StudySettings, value, f"{path}: {key}") for key, value in studies.items()}
-        self.studies = {key: self._study(key, value) for key, value in settings.items()}
+        waiting = {key: given_weights.waits(value, self.experiment) for key, value in settings.items()}
+        self.left_out = {key: why for key, why in waiting.items() if why}
+        self.studies = {key: self._study(key, each) for key, each in settings.items() if key not in self.left_out}
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -57,12 +62,12 @@ class Grid:
         tests = () if name in downstream else downstream
         return Cell("corpus", settings, {f"test:{each}": self.corpus(each) for each in tests})
 
-    def corpus_inputs(self, name: str, *, truth: bool = False) -> dict[str, Cell]:
+    def corpus_inputs(self, name: str, *, truth: bool = False, frames: FramesSettings | None = None) -> dict[str, Cell]:
         """A corpus with its frame cache, if caches are on, and what its generator knows, if asked."""
         corpus = self.corpus(name)
         inputs = {"corpus": corpus}
         if self.experiment.run.cache:
-            inputs["frames"] = Cell("frames", self.experiment.frames, {"corpus": corpus})
+            inputs["frames"] = Cell("frames", frames or self.experiment.frames, {"corpus": corpus})
         if truth and "world" in corpus.inputs:
             inputs["world"] = corpus.inputs["world"]
         return inputs
@@ -130,7 +135,7 @@ class Grid:
 
     def _resolve(self, base: dict[str, Any], change: dict[str, Any], where: str) -> tuple[VariantSettings, Tuning]:
         """A variant's settings, and its fine-tuning by set: the experiment's, the set's, its own."""
-        given = {key: self.given.get(key, {}) for key in ("model", "pretrain", "finetune")}
+        given = {key: self.given.get(key, {}) for key in ("model", "frames", "pretrain", "finetune")}
         wanted = merge(merge(given, base), change)
         if wanted["pretrain"] == {}:  # nothing said anywhere: neither that there is none
             raise ValueError(f"{where}: pretrain: the experiment has none; give it there, or `pretrain: null` here")
@@ -149,32 +154,34 @@ class Grid:
         return resolved, tuning
 
     def _row(self, variant: VariantSettings, tuning: Tuning, downstream: tuple[str, ...], seed: int) -> dict[str, Cell]:
-        cells = {"clip": self.clip()}
-        start, model = cells["clip"], variant.model
-        fresh: ModelSettings | None = model
-        if variant.pretrain is not None:
-            start = cells["pretrain"] = self._pretrain(model, variant.pretrain, seed)
-            fresh = None
-        drawn = fresh is not None and (model.pooling != "mean" or bool(model.temporal))
+        cells, model, trained = {"clip": self.clip()}, variant.model, variant.pretrain
+        start = Start(cells["clip"], variant.frames, model)
+        if trained is not None and trained.source is not None:
+            size, where = variant.frames.size, self.experiment.studies
+            cells["weights"] = given_weights.weights(trained.source, self.experiment, model, size, start.cell, where)
+            start = Start(cells["weights"], variant.frames)
+        elif trained is not None:
+            cells["pretrain"] = self._pretrain(variant, trained, seed)
+            start = Start(cells["pretrain"], variant.frames)
+        drawn = start.model is not None and (model.pooling != "mean" or bool(model.temporal))
         for name in downstream:
-            zero = self._evaluate(name, start, fresh, tuning[name], seed if drawn else 0)
-            cells[f"zero_shot/{name}"] = zero
+            cells[f"zero_shot/{name}"] = self._evaluate(name, start, tuning[name], seed if drawn else 0)
             if variant.finetune is not None:
-                tuned = cells[f"finetune/{name}"] = self._finetune(name, start, fresh, tuning[name], seed)
-                cells[f"fine_tuned/{name}"] = self._evaluate(name, tuned, None, tuning[name], 0)
+                tuned = cells[f"finetune/{name}"] = self._finetune(name, start, tuning[name], seed)
+                cells[f"fine_tuned/{name}"] = self._evaluate(name, Start(tuned, start.frames), tuning[name], 0)
         return cells
 
-    def _pretrain(self, model: ModelSettings, settings: PretrainSettings, seed: int) -> Cell:
+    def _pretrain(self, variant: VariantSettings, settings: PretrainSettings, seed: int) -> Cell:
         role = self.experiment.roles[settings.corpus]
-        inputs = {"clip": self.clip(), **self.corpus_inputs(role.corpus)}
+        inputs = {"clip": self.clip(), **self.corpus_inputs(role.corpus, frames=variant.frames)}
         if any("caption" in texts for term in settings.terms for texts in term.values()):
             inputs["captions"] = self.captions(role.corpus)
         if settings.validate_every:
-            validation = self.corpus_inputs(settings.validate_on)
+            validation = self.corpus_inputs(settings.validate_on, frames=variant.frames)
             inputs |= {f"validation:{key}": cell for key, cell in validation.items()}
         own = PretrainCell(
-            model=model,
-            frames=self.experiment.frames,
+            model=variant.model,
+            frames=variant.frames,
             terms=settings.terms,
             optim=settings.optim,
             max_tokens=settings.max_tokens,
@@ -185,31 +192,28 @@ class Grid:
         )
         return Cell("pretrain", own, inputs)
 
-    def _finetune(
-        self, name: str, start: Cell, model: ModelSettings | None, tuning: FinetuneSettings, seed: int
-    ) -> Cell:
+    def _finetune(self, name: str, start: Start, tuning: FinetuneSettings, seed: int) -> Cell:
         own = FinetuneCell(
-            model=model,
-            frames=self.experiment.frames,
+            model=start.model,
+            frames=start.frames,
             optim=tuning.optim,
             num_frames=tuning.num_frames,
             max_tokens=tuning.max_tokens,
             validations=tuning.validations,
+            keep=tuning.keep,
             seed=seed,
         )
-        return Cell("finetune", own, {"model": start, **self.corpus_inputs(name)})
+        return Cell("finetune", own, {"model": start.cell, **self.corpus_inputs(name, frames=start.frames)})
 
-    def _evaluate(
-        self, name: str, start: Cell, model: ModelSettings | None, tuning: FinetuneSettings, seed: int
-    ) -> Cell:
+    def _evaluate(self, name: str, start: Start, tuning: FinetuneSettings, seed: int) -> Cell:
         own = EvaluateCell(
-            model=model,
-            frames=self.experiment.frames,
+            model=start.model,
+            frames=start.frames,
             num_frames=tuning.num_frames,
             max_tokens=tuning.max_tokens,
             seed=seed,
         )
-        return Cell("evaluate", own, {"model": start, **self.corpus_inputs(name, truth=True)})
+        return Cell("evaluate", own, {"model": start.cell, **self.corpus_inputs(name, truth=True, frames=start.frames)})
 
     def _check_names(self) -> None:
         """Every corpus that another setting names must be there."""

@@ -84,8 +84,8 @@ class Jobs:
             corpus = next(other for other in cells if other.inputs.get("world") == cell and other.stage == "corpus")
         elif cell.stage != "corpus":
             corpus = cell.inputs.get("corpus", cell)
-        if cell.stage in ("pretrain", "finetune", "evaluate"):
-            return VARIANT, cell.name if cell.stage == "pretrain" else _start(cell)
+        if cell.stage in ("pretrain", "weights", "finetune", "evaluate"):
+            return VARIANT, cell.name if cell.stage in ("pretrain", "weights") else _start(cell)
         learners = (other for other in cells if other.stage in ("clip", "captioner"))
         learner = next((other for other in learners if other.inputs.get("corpus") == corpus), None)
         rule = learner.stage if learner else cell.stage if cell.stage in ("clip", "captioner") else PREPARE
@@ -194,6 +194,7 @@ class Jobs:
             cell.inputs["corpus"].key: cell.key for cell in self.grid.cells.values() if cell.stage == "captions"
         }
         settings, experiment = study.settings, self.grid.experiment
+        scale = experiment.published.scale if experiment.published else None
         return {
             "experiment": experiment.name,
             "study": study.name,
@@ -209,7 +210,7 @@ class Jobs:
             "gap": study.gap.key if study.gap else None,
             "captions": captions,
             "results": str(self.root),
-            "published": [experiment.published_in, experiment.published] if experiment.published else None,
+            "published": [experiment.published_in, scale] if scale else None,
             "made_by": {name: fingerprint(f"clipvip.{name}") for name in MADE_BY},
         }
 

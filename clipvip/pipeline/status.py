@@ -35,7 +35,7 @@ def missing_folders(jobs: Jobs) -> list[str]:
             name = next(key for key, value in jobs.grid.experiment.corpora.items() if value == cell.settings)
             found[f"corpora.{name}.root"] = f"no folder {Path(own.root).absolute()} ({WHERE[own.format]})"
         source = getattr(cell.settings, "source", None)
-        if source is not None and source.startswith((".", "/")) and not Path(source).is_dir():
+        if source is not None and source.startswith((".", "/")) and not Path(source).exists():
             found[f"{cell.stage}.source"] = (
                 f"no folder {Path(source).absolute()} (a transformers folder, or give a hub id)"
             )
@@ -53,10 +53,12 @@ def summary(jobs: Jobs) -> str:
     fresh = sum(state(jobs.root, cell) == "fresh" for cell in cells)
     studies = jobs.grid.studies.values()
     named = [cell.name for study in studies for cell in study.cells()]
-    return (
+    lines = [f"study {name}: {why}" for name, why in jobs.grid.left_out.items()]
+    lines.append(
         f"experiment {jobs.grid.experiment.name}: {len(studies)} studies ask for {len(named)} cells, "
         f"{len(set(named))} distinct; with what they are made from {len(cells)}, of which {fresh} are made"
     )
+    return "\n".join(lines)
 
 
 def times(jobs: Jobs) -> str:

@@ -7,8 +7,19 @@ experiment's settings; two variants that resolve to the same settings share thei
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clipvip.config.data import FramesSettings
+from clipvip.config.learning import ModelSettings
 from clipvip.config.study import StudySettings
 from clipvip.pipeline.cell import Cell
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a row goes on from: a cell with a model, and `model` where that is a plain CLIP yet to become one."""
+
+    cell: Cell
+    frames: FramesSettings
+    model: ModelSettings | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Use:
     """One place where a study uses a cell."""
 
     key: str
-    role: str  # "clip", "pretrain", "finetune/<set>", "zero_shot/<set>", "fine_tuned/<set>", "captions/<corpus>", "gap"
+    role: str  # "clip", "pretrain", "weights", "finetune/<set>", "zero_shot/<set>", "fine_tuned/<set>", "gap", ...
     variant: str | None = None
     seed: int | None = None
 

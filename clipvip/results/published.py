@@ -3,6 +3,7 @@
 They stand beside ours only where an experiment says that it runs at a paper's scale, and never in our columns.
 """
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,8 +30,7 @@ class Result(Settings):
     scale: str
     source: str
     recalls: dict[str, tuple[float | None, float | None, float | None]]
-    study: str | None = None  # the study and the variant that run this model
-    variant: str | None = None
+    runs: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - study -> its variants that run this model
     transductive: bool = False
 
 
@@ -62,13 +62,32 @@ def recalls(path: str | Path, scale: str, study: str, sets: list[str]) -> pd.Dat
         raise ValueError(f"{path}: nothing is published at {scale!r}; `published` of the experiment names a scale")
     rows: list[dict[str, Any]] = []
     for result in found.results:
-        if result.scale != scale or result.study not in (study, None):
+        if result.scale != scale or (result.runs and study not in result.runs):
             continue
         source = found.sources[result.source]
         direction = "t2v_dsl" if result.transductive else "t2v"
         for name, recalls in result.recalls.items():
             for k, value in zip(RECALLS, recalls, strict=True):
-                if name in sets and value is not None:
-                    row = [result.model, result.variant, f"{name}/{direction}/R@{k}", value, result.transductive]
+                if name not in sets or value is None:
+                    continue
+                for variant in result.runs.get(study, (None,)):
+                    row = [result.model, variant, f"{name}/{direction}/R@{k}", value, result.transductive]
                     rows.append(dict(zip(COLUMNS, [*row, source.title, source.standing], strict=True)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def distances(given: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """`given` with what the variant reached here (`here`), and here - published (`distance`, `low`, `high`).
+
+    The interval is that of our own figure, of queries and of seeds where there are several: a published figure comes
+    without one and is taken as exact, though it was measured on the same number of queries.
+    """
+    ours = summary.set_index("variant")
+    rows = []
+    for row in given.to_dict("records"):
+        metric = row["metric"]
+        own = ours.loc[row["variant"]] if row["variant"] in ours.index else {}
+        here, low, high = (own.get(f"{metric}{end}", math.nan) for end in ("", "/low", "/high"))
+        shifted = {"distance": here - row["published"], "low": low - row["published"], "high": high - row["published"]}
+        rows.append(row | {"here": here} | shifted)
+    return pd.DataFrame(rows, columns=[*COLUMNS, "here", "distance", "low", "high"])

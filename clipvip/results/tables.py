@@ -45,7 +45,8 @@ def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
     if plan.get("trend"):
         tables[study_files.TRENDS] = trends(study)
     if plan.get("published"):
-        tables[study_files.PUBLISHED] = _published(plan)
+        given = _published(plan)
+        tables[study_files.PUBLISHED] = published.distances(given, tables[study_files.SUMMARY])
     for name, rows in tables.items():
         with written(out / name) as beside:
             rows.to_csv(beside, index=False, float_format="%.10g")

@@ -12,6 +12,8 @@ from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clips import open_clips
 from clipvip.evaluation.validation import open_split, validation
 from clipvip.model.clip_vip import ClipVip
+from clipvip.model.model_folder import own_settings, read_model
+from clipvip.model.pixels import read_pixels, write_pixels
 from clipvip.model.tiny_clip import tiny_clip
 from clipvip.model.tokenizer import train_tokenizer
 from clipvip.runtime import cell_files
@@ -49,9 +51,10 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         max_tokens=settings.shape.max_tokens,
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
+        keep_partial=settings.optim.keep_partial,
     )
     split = open_split(inputs["corpus"], clips, "val")
-    steps = num_steps(settings.optim, len(batches))
+    steps = num_steps(settings.optim, batches.per_epoch)
     history = fit(
         model,
         batches,
@@ -71,15 +74,20 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
 
 
 def _fetch(source: str, folder: Path) -> dict[str, Any]:
-    """Copy a CLIP of a local folder or of the hub, so that the cell needs nothing else."""
-    from transformers import AutoTokenizer, CLIPModel
+    """Copy a CLIP (or SigLIP) of a local folder or of the hub, so that the cell needs nothing else."""
+    from transformers import AutoTokenizer
 
-    try:
-        clip, tokenizer = CLIPModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
-    except OSError as error:
+    if own_settings(source) is not None:
         raise ValueError(
-            f"clip.source: {source!r} is neither a CLIP folder here nor a model of the hub: {error}"
-        ) from None
+            f"clip.source: {source} is a CLIP-ViP, whose proxies and temporal embedding a starting CLIP would lose; "
+            "give it as pretrain: {source: ...}"
+        )
+    clip, _ = read_model(source, None)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"clip.source: {source}: its tokenizer cannot be read: {error}") from None
     clip.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    write_pixels(read_pixels(source, clip.config.model_type), clip.config.model_type, folder)
     return {"source": source, "parameters": clip.num_parameters()}

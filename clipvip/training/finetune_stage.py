@@ -1,4 +1,4 @@
-"""Fine-tuning on a downstream set; the checkpoint is chosen on its val split (paper section 4.1)."""
+"""Fine-tuning on a downstream set; its checkpoint is chosen on val, or it is the last (paper section 4.1)."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from clipvip.training.schedule import num_steps
 
 
 def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
-    """The model of the best validation under out/model, and history.csv."""
+    """The model of the best validation, or the last, under out/model, and history.csv."""
     torch.manual_seed(settings.seed)
     model = load_model(inputs["model"], settings.model, settings.seed)
     tokenizer = load_tokenizer(inputs["model"])
@@ -35,20 +35,18 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
         max_tokens=settings.max_tokens,
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
+        keep_partial=settings.optim.keep_partial,
     )
-    split = open_split(inputs["corpus"], clips, "val")
-    steps = num_steps(settings.optim, len(batches))
-    history = fit(
-        model,
-        batches,
-        VIDEO_TEXT,
-        settings.optim,
-        run,
-        name="fine-tuning",
-        validate=lambda m: validation(m, tokenizer, clips, split, settings.num_frames, settings.max_tokens),
-        validate_at=frozenset(round(steps * (i + 1) / settings.validations) for i in range(settings.validations)),
-        keep_best=True,
-    )
+    steps = num_steps(settings.optim, batches.per_epoch)
+    chosen: dict[str, Any] = {}
+    if settings.keep == "best":
+        split, count = open_split(inputs["corpus"], clips, "val"), settings.validations
+        chosen = {
+            "validate": lambda m: validation(m, tokenizer, clips, split, settings.num_frames, settings.max_tokens),
+            "validate_at": frozenset(round(steps * (i + 1) / count) for i in range(count)),
+            "keep_best": True,
+        }
+    history = fit(model, batches, VIDEO_TEXT, settings.optim, run, name="fine-tuning", **chosen)
     with written(out / cell_files.HISTORY) as beside:
         pd.DataFrame(history).to_csv(beside, index=False)
     model.save_pretrained(out / "model")

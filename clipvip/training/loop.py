@@ -17,12 +17,11 @@ from tqdm import tqdm
 from clipvip.config.learning import OptimSettings
 from clipvip.config.stages import Terms
 from clipvip.data.batches import Batch, Batches, stream
-from clipvip.model.clip_vip import ClipVip, param_groups
+from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss
-from clipvip.model.video_encoder import normalise
 from clipvip.runtime import checkpoint, distributed
 from clipvip.runtime.context import Run
-from clipvip.training import gradient_cache
+from clipvip.training import gradient_cache, optimiser
 from clipvip.training.schedule import num_steps, rate
 
 VIDEO_TEXT: Terms = ({"video": ("subtitle",)},)  # videos and their texts, the loss of fine-tuning too
@@ -129,7 +128,7 @@ def fit(
     """
     device, state = torch.device(run.device), _state(model, settings, run)
     progress = state.begin(run)
-    steps, only = num_steps(settings, len(batches)), distributed.rank() == 0
+    steps, only = num_steps(settings, batches.per_epoch), distributed.rank() == 0
     every, shows = max(1, steps // LOGGED), _Due(15.0)
     saves = _Due(CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds)
 
@@ -142,7 +141,8 @@ def fit(
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
     for batch in stream(own, progress.step, steps, run.workers):
         clock, lr = time.perf_counter(), rate(progress.step, steps, settings)
-        figures = _step(state, batch.to(device), terms, settings, lr, run.micro_batch)
+        optimiser.prepare(state.optimiser, settings, lr, progress.step)
+        figures = {"lr": lr, **_step(state, batch.to(device), terms, settings, run.micro_batch)}
         progress.step += 1
         figures["clips_per_s"] = batches.size / (time.perf_counter() - clock)
         figures |= look()
@@ -168,9 +168,9 @@ def _state(model: ClipVip, settings: OptimSettings, run: Run) -> State:
     model.video.recompute = run.recompute
     if run.compile:
         model.video.compile(backend=run.compile)
-    groups = param_groups(model, settings.weight_decay, settings.decay_all)
-    optimiser = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
-    return State(model, optimiser, torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"))
+    return State(
+        model, optimiser.adamw(model, settings), torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
+    )
 
 
 def _look(
@@ -187,13 +187,11 @@ def _look(
     return {f"val/{key}": value for key, value in found.items()}
 
 
-def _step(
-    state: State, batch: Batch, terms: Terms, settings: OptimSettings, lr: float, micro_batch: int | None
-) -> Figures:
+def _step(state: State, batch: Batch, terms: Terms, settings: OptimSettings, micro_batch: int | None) -> Figures:
     """One step of all processes together; `batch` holds the rows of this one."""
-    model, optimiser, scaler = state.model, state.optimiser, state.scaler
-    for group in optimiser.param_groups:
-        group["lr"] = lr
+    model, adamw, scaler = state.model, state.optimiser, state.scaler
+    if settings.clamp_first:
+        model.clamp_logit_scale()
     dtype = DTYPES.get(settings.precision)
 
     def encode(part: Batch) -> dict[str, Tensor]:
@@ -205,23 +203,24 @@ def _step(
     def loss_of(embeddings: dict[str, Tensor]) -> Tensor:
         return omnisource_loss(distributed.gather_by_role(embeddings), terms, model.logit_scale, present=present)
 
-    optimiser.zero_grad(set_to_none=True)
+    adamw.zero_grad(set_to_none=True)
     loss = gradient_cache.backward(encode, loss_of, batch, micro_batch, scaler.scale)
     distributed.average_gradients(model.parameters())
-    scaler.unscale_(optimiser)
+    scaler.unscale_(adamw)
     limit = settings.grad_norm if settings.grad_norm is not None else math.inf
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
-    scaler.step(optimiser)
+    scaler.step(adamw)
     scaler.update()
-    model.clamp_logit_scale()
+    if not settings.clamp_first:
+        model.clamp_logit_scale()
     scale = float(model.logit_scale.detach())
-    return {"loss": float(loss), "lr": lr, "logit_scale": scale, "grad_norm": float(norm)}
+    return {"loss": float(loss), "logit_scale": scale, "grad_norm": float(norm)}
 
 
 def embed(model: ClipVip, batch: Batch) -> dict[str, Tensor]:
     """Embeddings by role: video, frame and the texts, L2-normalised, Float[batch, dim], in at least fp32."""
-    found = {"video": model.encode_video(normalise(batch.video))}
+    found = {"video": model.encode_video(batch.video)}
     if batch.frame is not None:
-        found["frame"] = model.encode_video(normalise(batch.frame))
+        found["frame"] = model.encode_video(batch.frame)
     texts = model.encode_text(batch.input_ids, batch.attention_mask)
     return found | dict(zip(batch.roles, texts.chunk(len(batch.roles)), strict=True))

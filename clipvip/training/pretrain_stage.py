@@ -30,15 +30,16 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     torch.manual_seed(settings.seed)
     model, tokenizer = load_model(inputs["clip"], settings.model, settings.seed), load_tokenizer(inputs["clip"])
     batches = _batches(settings, inputs, tokenizer, run)
-    steps = num_steps(settings.optim, len(batches))
+    steps = num_steps(settings.optim, batches.per_epoch)
     validate, at = None, frozenset[int]()
     if settings.validate_every:
         clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
         split = open_split(inputs["validation:corpus"], clips, "val")
+        longest = min(VALIDATION_TOKENS, model.config.text_config.max_position_embeddings)
         at = frozenset([*range(0, steps, settings.validate_every), steps])
 
         def validate(m: Any) -> dict[str, float]:
-            return validation(m, tokenizer, clips, split, settings.model.num_frames, VALIDATION_TOKENS)
+            return validation(m, tokenizer, clips, split, settings.model.num_frames, longest)
 
     history = fit(
         model, batches, settings.terms, settings.optim, run, name="post-pretraining", validate=validate, validate_at=at
@@ -48,7 +49,12 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     captioned = len(batches.texts.get("caption", {}))
-    facts = {"clips": len(batches.clip_ids), "captioned": captioned, "steps": steps, "epochs": steps / len(batches)}
+    facts = {
+        "clips": len(batches.clip_ids),
+        "captioned": captioned,
+        "steps": steps,
+        "epochs": steps / batches.per_epoch,
+    }
     return facts | batches.clips.account()
 
 
@@ -76,6 +82,7 @@ def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, ru
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
         with_frame=any("frame" in term for term in settings.terms),
+        keep_partial=settings.optim.keep_partial,
     )
 
 

@@ -23,6 +23,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # in the order of thei
 MAX_TOKENS = 40  # of a caption in training
 INIT_STD = 0.1  # at 0.02, which is GIT's own, a width of 64 learns shapes much later
 ROWS = 100  # of the history, at most
+PLAIN = ("eps", "eps_uncorrected", "temperature_lr", "clamp_first", "keep_partial", "published_schedule")
 
 
 def train(
@@ -37,6 +38,8 @@ def train(
         raise ValueError("captioner: give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
     if optim.precision != "fp32":
         raise ValueError(f"captioner.optim.precision: the small captioner trains in fp32, not {optim.precision}")
+    if other := {name for name in PLAIN if getattr(optim, name) != OptimSettings.model_fields[name].default}:
+        raise ValueError(f"captioner.optim: the small captioner knows no {', '.join(sorted(other))}; leave it out")
     clips = open_clips(inputs, settings.frames or FramesSettings(size=shape.image_size))
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     processor = make_processor([text for known in texts.values() for text in known], shape)

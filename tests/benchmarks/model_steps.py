@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
-from clipvip.config.learning import ModelSettings
+from clipvip.config.learning import ModelSettings, OptimSettings
 from clipvip.config.stages import OBJECTIVES
-from clipvip.model.clip_vip import ClipVip, param_groups
+from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss
 from clipvip.model.video_encoder import normalise
+from clipvip.training.optimiser import param_groups
 
 Step = Callable[[], Tensor]
 Encode = Callable[[Tensor], Tensor]
@@ -119,7 +120,9 @@ def whole_steps(shape: Shape, model: ClipVip, dtype: torch.dtype) -> dict[str, S
     video = torch.randint(0, 256, (shape.batch, shape.frames, side, side, 3), dtype=torch.uint8)
     frame = video[:, shape.frames // 2 : shape.frames // 2 + 1]
     both = texts(model, 2 * shape.batch)
-    optimiser = torch.optim.AdamW(param_groups(model, 0.05), lr=0.0, betas=(0.9, 0.98), fused=True)
+    optimiser = torch.optim.AdamW(
+        param_groups(model, OptimSettings(steps=1, weight_decay=0.05)), lr=0.0, betas=(0.9, 0.98), fused=True
+    )
 
     def ours() -> dict[str, Tensor]:
         found = {"video": model.encode_video(video), "frame": model.encode_video(frame)}

@@ -94,3 +94,20 @@ def test_texts_are_padded_to_the_longest_of_the_batch(corpus_inputs: dict[str, P
 def test_one_clip_is_not_enough(corpus_inputs: dict[str, Path], tiny_clip_folder: Path) -> None:
     with pytest.raises(ValueError, match="at least two clips"):
         batches(corpus_inputs, tiny_clip_folder, clip_ids=["video0"])
+
+
+def test_the_last_batch_may_be_kept(corpus_inputs: dict[str, Path], tiny_clip_folder: Path) -> None:
+    """16 clips in batches of 5: a fourth one with the last; processes share it, and refuse what is too little."""
+    ids = batches(corpus_inputs, tiny_clip_folder).clip_ids
+    kept = batches(corpus_inputs, tiny_clip_folder, texts={"subtitle": {i: [i] for i in ids}}, keep_partial=True)
+    assert (len(kept), kept.per_epoch) == (4, 3.2)
+    assert [len(kept[step].video) for step in range(5)] == [5, 5, 5, 1, 5]
+    rows = {tuple(row) for step in range(4) for row in kept[step].input_ids.tolist()}
+    assert len(rows) == 16
+    whole = batches(corpus_inputs, tiny_clip_folder)
+    assert all(
+        same(batches(corpus_inputs, tiny_clip_folder, keep_partial=True)[step], whole[step]) for step in range(3)
+    )
+    assert (len(whole), whole.per_epoch) == (3, 3.0)
+    with pytest.raises(ValueError, match="2 processes cannot share the last 1 clips of an epoch; start fewer"):
+        batches(corpus_inputs, tiny_clip_folder, keep_partial=True, part=(0, 2))

@@ -18,6 +18,7 @@ from clipvip.results.finished import results_root
 from clipvip.results.report import figures, report_tables
 from clipvip.results.report.findings import findings
 from clipvip.results.report.page import make
+from clipvip.results.report.terminal import markdown
 
 
 class Page(HTMLParser):
@@ -173,12 +174,13 @@ def test_published_figures_stand_beside_ours_only_where_the_plan_asks(studies: l
     own = table[(table["variant"] == "clip_vip") & (table["metric"] == "msrvtt/t2v/R@1")]
     assert own["published"].tolist() == [50.1]
     page = report_tables.published(scaled)
-    row = next(row for row in page["rows"] if row[0] == "CLIP-ViP" and row[1]["text"] == "msrvtt/t2v/R@1")
-    ours = pd.read_csv(scaled / "summary.csv").set_index("variant").loc["clip_vip", "msrvtt/t2v/R@1"]
-    assert [cell["text"] for cell in row[2:]] == [
-        "",
-        "50.1",
-        f"{ours:.1f}",
-        "microsoft/XPretrain, issue 13 (second hand)",
-    ]
+    row = next(row for row in page["rows"] if row[0] == "CLIP-ViP" and row[2]["text"] == "msrvtt/t2v/R@1")
+    ours = pd.read_csv(scaled / "summary.csv").set_index("variant").loc["clip_vip"]
+    here, low, high = (ours[f"msrvtt/t2v/R@1{end}"] for end in ("", "/low", "/high"))
+    source = "microsoft/XPretrain, issue 13 (second hand)"
+    texts = [cell["text"] for cell in row[1:]]
+    assert texts == ["clip_vip", "msrvtt/t2v/R@1", "", "50.1", f"{here:.1f}", f"{here - 50.1:+.1f}", source]
+    interval = f"{low - 50.1:+.1f} to {high - 50.1:+.1f}"
+    assert row[6]["interval"] == f"({interval})"
+    assert f"| 50.1 | {here:.1f} | {here - 50.1:+.1f} ({interval}) | {source} |" in markdown(scaled)
     assert "never ours" not in (tmp_path / "plain.html").read_text()

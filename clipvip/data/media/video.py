@@ -117,8 +117,13 @@ def centres(total: int, parts: int) -> Int[np.ndarray, " {parts}"]:
     return (2 * np.arange(parts, dtype=np.int64) + 1) * total // (2 * parts)
 
 
-def resize(frames: Frames, size: int, mode: Literal["squash", "crop"]) -> UInt8[np.ndarray, "frames {size} {size} 3"]:
-    """Frames of `size` x `size`, bicubic with antialias: squashed, or short side to `size` and the centre cut out."""
+def resize(
+    frames: Frames, size: int, mode: Literal["squash", "crop"], antialias: bool = True
+) -> UInt8[np.ndarray, "frames {size} {size} 3"]:
+    """Frames of `size` x `size`, bicubic: squashed, or short side to `size` and the centre cut out.
+
+    Without `antialias` on floats, as the authors' code seems to have done; what comes out is rounded to bytes.
+    """
     import torch  # a second of start-up that reading alone does not need
 
     height, width = frames.shape[1:3]
@@ -129,7 +134,11 @@ def resize(frames: Frames, size: int, mode: Literal["squash", "crop"]) -> UInt8[
         tall, wide = (max(size, round(side * size / min(height, width))) for side in (height, width))
     # bytes with channels last stay bytes: five times faster than float, within one level of it
     planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    scaled = torch.nn.functional.interpolate(planes, (tall, wide), mode="bicubic", antialias=True)
+    scaled = torch.nn.functional.interpolate(
+        planes if antialias else planes.float(), (tall, wide), mode="bicubic", antialias=antialias
+    )
+    if not antialias:
+        scaled = scaled.round_().clamp_(0, 255).byte()
     top, left = (tall - size) // 2, (wide - size) // 2
     cut = scaled[:, :, top : top + size, left : left + size]
     return np.ascontiguousarray(cut.permute(0, 2, 3, 1).numpy())

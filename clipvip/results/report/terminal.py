@@ -21,7 +21,26 @@ def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order
         answers = [[row["expect"], str(row["verdict"]), numbers.difference_of(row)] for _, row in verdicts.iterrows()]
         expected = "the paper leads one to expect" if plan.get("claim") else "expected"
         blocks.append(_table([expected, "here", "difference (95 % interval)"], answers))
+    if plan.get("published"):
+        blocks.append(_published(folder))
     return "\n\n".join(blocks)
+
+
+def _published(folder: Path) -> str:
+    """Our figures beside those of the same model in papers; models that no variant runs are left to the page."""
+    given = read(folder, study_files.PUBLISHED).dropna(subset=["variant"])
+    rows = [
+        [
+            str(row["variant"]),
+            str(row["metric"]) + " (transductive)" * bool(row["transductive"]),
+            *(numbers.value(row[name], row["metric"]) for name in ("published", "here")),
+            numbers.with_interval(row["distance"], row["low"], row["high"], str(row["metric"]), signed=True),
+            f"{row['source']} ({row['standing']})",
+        ]
+        for _, row in given.iterrows()
+    ]
+    heads = ["variant", "metric", "published", "here", "here - published (95 % interval of ours)", "read in"]
+    return _table(heads, rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

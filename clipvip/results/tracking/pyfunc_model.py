@@ -50,14 +50,15 @@ class Encoder(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no
 
     def _videos(self, paths: list[str]) -> Any:
         side = self.model.config.vision_config.image_size
+        how = self.settings["resize"], self.settings["antialias"]
         chosen = [sample_indices(count_frames(path), self.settings["num_frames"], rng=None) for path in paths]
         frames = [read_frames(path, indices) for path, indices in zip(paths, chosen, strict=True)]
-        pixels = np.stack([resize(each, side, self.settings["resize"]) for each in frames])
+        pixels = np.stack([resize(each, side, *how) for each in frames])
         return self.model.encode_video(torch.from_numpy(pixels)).float().numpy()
 
 
 def save(folder: Path, settings: dict[str, Any], out: Path) -> None:
-    """The model in `folder` as an MLflow model in `out`; `settings`: num_frames, max_tokens, resize."""
+    """The model in `folder` as an MLflow model in `out`; `settings`: num_frames, max_tokens, resize, antialias."""
     columns = [ColSpec("string", name, required=False) for name in COLUMNS]
     signature = ModelSignature(Schema(columns), Schema([TensorSpec(np.dtype("float32"), (-1, -1))]))
     with tempfile.TemporaryDirectory() as place:

@@ -39,7 +39,7 @@ def params(cell: Finished, reached: dict[str, Finished]) -> dict[str, str]:
             prefix = "" if at is cell else "pretrain."
             listed.setdefault(f"{prefix}clips", str(at.receipt.get("clips", "all")))
         at = next((reached[at.inputs[role]] for role in MODEL_ROLES if at.inputs.get(role) in reached), None)
-        if at is not None and at.stage in ("pretrain", "finetune"):
+        if at is not None and at.stage in ("pretrain", "weights", "finetune"):
             listed |= {f"{at.stage}.{name}": value for name, value in _flat(at.settings).items()}
     return listed
 
@@ -47,12 +47,14 @@ def params(cell: Finished, reached: dict[str, Finished]) -> dict[str, str]:
 def title(stage: str, listed: dict[str, str], tags: dict[str, str]) -> str:
     """A name for people: `post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0`."""
     parts = [STAGES[stage].title, tags.get("set", ""), tags.get("when", "").replace("_", "-")]
-    if stage in ("pretrain", "finetune", "evaluate"):
+    if stage in ("pretrain", "weights", "finetune", "evaluate"):
         parts.append(_model(listed))
         objective = _first(listed, "objective", "pretrain.objective")
         clips = _first(listed, "clips", "pretrain.clips")
         if objective:
             parts += [f"objective {objective}", f"{int(clips):,} clips" if clips.isdigit() else f"{clips} clips"]
+        elif weights := _first(listed, "content", "weights.content"):
+            parts.append(f"weights {weights.removeprefix('revision ')[:12]}")
         else:
             parts.append("no post-pretraining")
     if tags.get("seed"):
@@ -161,7 +163,7 @@ def _first(listed: dict[str, str], *names: str) -> str:
 
 def _model(listed: dict[str, str]) -> str:
     """How the video encoder reads: its own settings, or those of the model it was made from."""
-    for prefix in ("", "finetune.", "pretrain."):
+    for prefix in ("", "finetune.", "pretrain.", "weights."):
         pooling = listed.get(f"{prefix}model.pooling")
         if pooling is not None:
             temporal = " + temporal" if pooling == "mean" and listed.get(f"{prefix}model.temporal") == "true" else ""

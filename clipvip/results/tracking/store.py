@@ -143,7 +143,8 @@ class Store:
             from clipvip.results.tracking import pyfunc_model
 
             saved = Path(place) / MODEL
-            pyfunc_model.save(cell.folder / "model", {**settings, "resize": frames.get("resize", "squash")}, saved)
+            settings |= {"resize": frames.get("resize", "squash"), "antialias": frames.get("antialias", True)}
+            pyfunc_model.save(cell.folder / "model", settings, saved)
             self.client.log_artifacts(run.info.run_id, str(saved), MODEL)
         self.client.set_tag(run.info.run_id, MODEL, f"runs:/{run.info.run_id}/{MODEL}")
         return True
