@@ -48,7 +48,7 @@ class Notes(TypedDict):
     caption: NotRequired[Text | list[Text | None] | None]
 
 
-NOTES = Kind(Notes)
+NOTES = Kind[Notes](Notes)
 
 
 def parts(root: str, account: Account, leaks: Leaks) -> Iterator[pd.DataFrame]:

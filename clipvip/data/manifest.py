@@ -2,7 +2,8 @@
 
 `manifest.parquet` holds clip_id, path (POSIX, below the media root), start and end (seconds in the file, null for the
 whole file), text, source ("subtitle", "alt", "caption", "paragraph") and split; of a corpus that may have test clips
-also cluster, what a clip was cut from (YouTube id, film, file). `corpus.json` says what it was made of. It is written and read in parts, so that a hundred million rows need no more memory than what is asked of them.
+also cluster, what a clip was cut from (YouTube id, film, file). `corpus.json` says what it was made of.
+It is written and read in parts, so that a hundred million rows need no more memory than what is asked of them.
 """
 
 import json

@@ -7,7 +7,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 FEW = 5  # names in a line
 LONG = 120  # characters of a name
@@ -36,7 +36,7 @@ def short(names: Sequence[str], count: int | None = None) -> str:
 class Legible:
     """A stream that shows what a terminal would obey; all else is the stream's own."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:

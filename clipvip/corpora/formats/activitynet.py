@@ -26,7 +26,7 @@ class Video(TypedDict):
     sentences: list[Text]
 
 
-VIDEO = Kind(Video)
+VIDEO = Kind[Video](Video)
 
 
 def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:

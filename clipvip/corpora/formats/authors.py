@@ -23,7 +23,7 @@ class Line(TypedDict):
     text: Text | list[Text]
 
 
-LINE = Kind(Line)
+LINE = Kind[Line](Line)
 
 
 def read(

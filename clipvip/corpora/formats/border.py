@@ -39,9 +39,10 @@ R = TypeVar("R")
 class Kind(Generic[R]):
     """A kind of record, by its type."""
 
-    def __init__(self, type_: type[R]) -> None:
+    def __init__(self, type_: Any) -> None:
+        """Of a TypedDict, or of several."""
         self.one: TypeAdapter[R] = TypeAdapter(type_)
-        self.many: TypeAdapter[list[R]] = TypeAdapter(list[type_])  # type: ignore[valid-type]
+        self.many: TypeAdapter[list[R]] = TypeAdapter(list[type_])
 
 
 @dataclass

@@ -29,7 +29,7 @@ class Note(TypedDict):
     caption: Text
 
 
-IMAGE, NOTE = Kind(Image), Kind(Note)
+IMAGE, NOTE = Kind[Image](Image), Kind[Note](Note)
 
 
 def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:

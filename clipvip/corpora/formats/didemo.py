@@ -36,7 +36,7 @@ class Description(TypedDict):
     ]
 
 
-DESCRIPTION = Kind(Description)
+DESCRIPTION = Kind[Description](Description)
 
 
 def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:

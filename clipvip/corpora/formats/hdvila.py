@@ -47,7 +47,7 @@ class Subtitle(TypedDict):
     text: Text
 
 
-VIDEO, SUBTITLES = Kind(Video), Kind[Subtitle | list[Subtitle]](Subtitle | list[Subtitle])  # type: ignore[arg-type]
+VIDEO, SUBTITLES = Kind[Video](Video), Kind[Subtitle | list[Subtitle]](Subtitle | list[Subtitle])
 
 
 def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:

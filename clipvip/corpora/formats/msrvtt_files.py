@@ -45,7 +45,7 @@ Video = TypedDict(
         "end time": NotRequired[float | None],
     },
 )
-SENTENCE, NOTE, VIDEO = Kind(Sentence), Kind(Note), Kind(Video)
+SENTENCE, NOTE, VIDEO = Kind[Sentence](Sentence), Kind[Note](Note), Kind[Video](Video)
 
 
 @dataclass
