@@ -15,6 +15,7 @@ from clipvip.data import manifest, unreadable
 from clipvip.runtime.legible import short
 from clipvip.runtime.shown import Shown
 
+LONG_REASON: Shown = 600  # characters of a record and what is wrong with it
 NAMED: Shown = 50  # names of a kind in the receipt
 
 
@@ -64,7 +65,8 @@ class Account:
 
     def asides(self) -> str:
         """The first records that were set aside, with the reasons."""
-        return short([f"{each['record']}: {each['reason']}" for each in self.border.aside], self.border.num_aside)
+        named = [f"{each['record']}: {each['reason']}" for each in self.border.aside]
+        return short(named, self.border.num_aside, most=LONG_REASON)
 
     def facts(self, out: Path) -> dict[str, Any]:
         """For the receipt of the corpus in `out`: counts of clips and texts by split, and the clips that are not in."""

@@ -21,15 +21,15 @@ def visible(text: str) -> str:
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
-def brief(name: str) -> str:
-    """At most LONG characters of a name."""
-    return name if len(name) <= LONG else f"{name[: LONG // 2]}...{name[-LONG // 3 :]}"
+def brief(name: str, most: int = LONG) -> str:
+    """At most so many characters of a name."""
+    return name if len(name) <= most else f"{name[: most // 2]}...{name[-most // 3 :]}"
 
 
-def short(names: Sequence[str], count: int | None = None) -> str:
-    """The first few names, each cut where it is long; how many more there are of `count`."""
+def short(names: Sequence[str], count: int | None = None, *, most: int = LONG) -> str:
+    """The first few names, each of at most `most` characters; how many more there are of `count`."""
     count = len(names) if count is None else count
-    said = ", ".join(map(brief, names[:FEW]))
+    said = ", ".join(brief(name, most) for name in names[:FEW])
     return f"{said}, ... ({count - FEW:,} more)" if count > FEW else said
 
 
