@@ -12,6 +12,7 @@ from clipvip.config.learning import CaptionerSettings, ClipSettings, ModelSettin
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
 from clipvip.config.study import StudySettings, VariantSettings
 from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.left_out import absent_corpora, lacking_for, left_out_of
 from clipvip.pipeline.study import Row, Study
 
 Tuning = dict[str, FinetuneSettings]  # by downstream set
@@ -25,6 +26,8 @@ class Grid:
         self.experiment = build(Experiment, data, f"experiment {name}")
         self.given = self.experiment.model_dump(mode="json", exclude_unset=True)
         self._check_names()
+        self.absent = absent_corpora(self.experiment)  # corpus -> why it is left out
+        self.downstream = tuple(name for name in self.experiment.downstream if name not in self.absent)
         path = self.experiment.studies
         studies = (read_yaml(path) or {}).get("studies", {})
         settings = {key: build(StudySettings, value, f"{path}: {key}") for key, value in studies.items()}
@@ -53,8 +56,7 @@ class Grid:
         settings = self.experiment.corpora[name]
         if settings.world is not None:  # generated parts share no clip
             return Cell("corpus", settings, {"world": Cell("world", settings.world)})
-        downstream = self.experiment.downstream
-        tests = () if name in downstream else downstream
+        tests = () if name in self.experiment.downstream else self.downstream
         return Cell("corpus", settings, {f"test:{each}": self.corpus(each) for each in tests})
 
     def corpus_inputs(self, name: str, *, truth: bool = False) -> dict[str, Cell]:
@@ -86,23 +88,30 @@ class Grid:
         settings = self.experiment.captions.model_copy(update={"frames": self.experiment.frames})
         return Cell("captions", settings, inputs)
 
-    def gap(self) -> Cell:
-        """NMI of every language source against every downstream set."""
+    def gap(self) -> Cell | None:
+        """NMI of every language source against every downstream set that are there; None where no source is."""
         inputs = {"clip": self.clip()}
         for name, source in self.experiment.gap_sources.items():
             captioned = source.removeprefix("captions of ")
+            if captioned in self.absent:
+                continue
             inputs[f"source:{name}"] = self.captions(captioned) if captioned != source else self.corpus(source)
-        inputs |= {f"downstream:{name}": self.corpus(name) for name in self.experiment.downstream}
+        if len(inputs) == 1:
+            return None
+        inputs |= {f"downstream:{name}": self.corpus(name) for name in self.downstream}
         return Cell("gap", self.experiment.gap, inputs)
 
     # -- rows ------------------------------------------------------------------------------------
 
     def _study(self, name: str, settings: StudySettings) -> Study:
-        downstream = settings.downstream or self.experiment.downstream
+        wanted = settings.downstream or self.experiment.downstream
         where = f"{self.experiment.studies}: {name}"
-        unknown = set(downstream) - set(self.experiment.downstream)
+        left_out = left_out_of(settings, wanted, self.experiment, self.absent)
+        unknown = set(wanted) - set(self.experiment.downstream) - set(left_out)
         if unknown:
             raise ValueError(f"{where}: downstream {sorted(unknown)} is not a downstream set of the experiment")
+        # a study that has none of its sets runs on those that are there
+        downstream = tuple(each for each in wanted if each not in left_out) or self.downstream
         if settings.baseline is not None and settings.baseline not in settings.variants:
             raise ValueError(f"{where}: baseline {settings.baseline!r} is not one of its variants")
         lines = settings.trend.lines if settings.trend else {}
@@ -110,15 +119,21 @@ class Grid:
             if variant not in settings.variants:
                 raise ValueError(f"{where}: trend.lines.{line}: {_nearest(variant, settings.variants)}")
         for line in settings.expect:
-            check_expect(
-                line, list(settings.variants), list(self.experiment.gap_sources), list(downstream), study=where
-            )
+            sets = [*dict.fromkeys([*wanted, *downstream, *left_out])]
+            sources = [*self.experiment.gap_sources, *left_out]
+            check_expect(line, list(settings.variants), sources, sets, study=where)
         rows = []
         for variant, change in settings.variants.items():
-            resolved = self._resolve(settings.base, change, f"{where}: {variant}")
+            pretrain = merge(
+                merge(self.given.get("pretrain", {}), settings.base.get("pretrain")), change.get("pretrain", {})
+            )
+            trained = change.get("pretrain", {}) is not None and isinstance(pretrain, dict)
+            lacking = lacking_for(pretrain, self.experiment, self.absent) if trained else ""
+            resolved = None if lacking else self._resolve(settings.base, change, f"{where}: {variant}")
             for seed in self.experiment.seeds:
-                rows.append(Row(variant, seed, self._row(*resolved, downstream, seed)))
-        return Study(name, settings, downstream, rows, self.gap() if settings.gap else None)
+                cells = self._row(*resolved, downstream, seed) if resolved else {}
+                rows.append(Row(variant, seed, cells, lacking))
+        return Study(name, settings, downstream, rows, self.gap() if settings.gap else None, left_out)
 
     def variant(self, change: dict[str, Any], downstream: tuple[str, ...], seed: int, where: str) -> dict[str, Cell]:
         """The cells of one row, by role, for changed settings: what a study's variant would be."""
@@ -162,7 +177,7 @@ class Grid:
         if any("caption" in texts for term in settings.terms for texts in term.values()):
             inputs["captions"] = self.captions(role.corpus)
         if settings.validate_every:
-            validation = self.corpus_inputs(settings.validate_on)
+            validation = self.corpus_inputs(self.validated_on(settings.validate_on))
             inputs |= {f"validation:{key}": cell for key, cell in validation.items()}
         own = PretrainCell(
             model=model,
@@ -176,6 +191,10 @@ class Grid:
             seed=seed,
         )
         return Cell("pretrain", own, inputs)
+
+    def validated_on(self, name: str) -> str:
+        """The set whose val split is used along training: another one where it is left out."""
+        return self.downstream[0] if name in self.absent else name
 
     def _finetune(
         self, name: str, start: Cell, model: ModelSettings | None, tuning: FinetuneSettings, seed: int

@@ -194,7 +194,10 @@ class Jobs:
             cell.inputs["corpus"].key: cell.key for cell in self.grid.cells.values() if cell.stage == "captions"
         }
         settings, experiment = study.settings, self.grid.experiment
+        for each, row in zip(rows, study.rows, strict=True):
+            each |= {"not_run": row.not_run} if row.not_run else {}
         return {
+            **({"left_out": study.left_out} if study.left_out else {}),
             "experiment": experiment.name,
             "study": study.name,
             "title": settings.title,

@@ -98,7 +98,7 @@ def test_names_that_leave_the_root_are_refused(tmp_path: Path, name: str) -> Non
     data = {"images": [{"id": 9, "file_name": name}], "annotations": [{"id": 1, "image_id": 9, "caption": "a"}]}
     put(tmp_path / "raw", "annotations/captions_train2017.json", data)
     put(tmp_path, "secret.jpg", IMAGE)
-    with pytest.raises(ValueError, match=r"clip '9' names the file .*outside of `root`"):
+    with pytest.raises(ValueError, match=r"clip '9': names the file .*outside of `root`"):
         read(tmp_path, "coco")
 
 

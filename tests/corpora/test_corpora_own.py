@@ -66,7 +66,7 @@ def test_a_csv_a_split(tmp_path: Path) -> None:
         ("path,text\n,a\n", "line 2: no path"),
         (
             "path,text,clip_id\nx.mp4,a,one\ny.mp4,b,one\n",
-            "clip 'one' lies in two places, x.mp4 and y.mp4; give each",
+            "clip 'one': lies in two places, x.mp4 and y.mp4; give each",
         ),
         ("path,text\n../x.mp4,a\n", "outside of `root`"),
     ],

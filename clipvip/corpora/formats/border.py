@@ -208,7 +208,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
 def _fault(error: ValidationError) -> str:
     """What is wrong with a record, in one line: its first fault."""
     problem = error.errors(include_url=False, include_context=False)[0]
-    keys = [str(part) for part in problem["loc"] if not str(part).startswith(UNION)]
+    keys = [str(part) for part in problem["loc"] if not (str(part).startswith(UNION) or str(part)[:1].isupper())]
     name = repr(".".join(keys)) if keys else "the record"
     if isinstance(problem["input"], Repeated):
         return f"{name} stands twice with different values; keep one"

@@ -1,6 +1,7 @@
 """A study in a terminal, or in a README: its verdicts and its main columns with their intervals, as Markdown."""
 
 from pathlib import Path
+from typing import Any
 
 from clipvip.results import numbers, study_files
 from clipvip.results.finished import read_plan
@@ -17,10 +18,16 @@ def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order
             [str(row["variant"]), *(numbers.of_row(row, metric) for metric in metrics)] for _, row in summary.iterrows()
         ]
         blocks.append(_table(["variant", *metrics], rows))
+    blocks += [f"{name}: not run: no data ({why})" for name, why in _left_out(plan).items()]
     if len(verdicts):
         answers = [[row["expect"], str(row["verdict"]), numbers.difference_of(row)] for _, row in verdicts.iterrows()]
         blocks.append(_table(["the paper leads one to expect", "here", "difference (95 % interval)"], answers))
     return "\n\n".join(blocks)
+
+
+def _left_out(plan: dict[str, Any]) -> dict[str, str]:
+    """Set, language source or variant that is not there -> why."""
+    return (plan.get("left_out") or {}) | {r["variant"]: r["not_run"] for r in plan["rows"] if r.get("not_run")}
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
