@@ -26,6 +26,7 @@ class Account:
     found: int = (
         0  # clips whose file can be read, with a text or not; a clip whose rows are not adjacent is counted twice
     )
+    named_tests: int = 0  # test clips that the annotations name
     missing: list[str] = field(default_factory=list)
     unreadable: list[dict[str, str]] = field(default_factory=list)  # clip_id, reason
     leaked: list[dict[str, str]] = field(default_factory=list)  # clip_id, the test clip that it is

@@ -98,6 +98,7 @@ class Reading:
         clips = clips if self.settings.format == "folder" else list(clips)
         again = clips if isinstance(clips, list) else reader(root, self.settings, Border())
         tests = [clip for clip in again if clip.split == "test"]
+        self.account.named_tests = len({clip.clip_id for clip in tests})
         return clips, OwnTests(tests, filter(None, (_locate_quietly(clip, root) for clip in tests)))
 
     def _not_tests(self, clips: Iterator[Clip], tests: OwnTests) -> Iterator[Clip]:

@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from clipvip.config.data import CorpusSettings
+from clipvip.corpora import reference_counts
 from clipvip.corpora.account import NAMED
 from clipvip.corpora.corpus_stage import root_of
 from clipvip.corpora.leakage import Leaks
@@ -118,6 +119,9 @@ def _notes(found: Survey, settings: CorpusSettings, *, headline: bool) -> Iterat
     if account.border.num_aside:
         yield f"{where}: {account.border.num_aside:,} records are set aside: {account.asides()}"
     test = found.splits.get("test")
+    if reference_counts.variant_of(settings, account.named_tests) is not None:
+        which = reference_counts.DIDEMO_TESTS[account.named_tests]
+        yield f"{where}: test is the variant of {account.named_tests:,} videos ({which})"
     if headline and test is not None and test.shared:
         yield f"{where}: {test.shared} test texts belong to several videos each; each video counts as right for its own"
     if headline and found.error is None and not found.test_clips:

@@ -119,16 +119,12 @@ class Grid:
             if variant not in settings.variants:
                 raise ValueError(f"{where}: trend.lines.{line}: {_nearest(variant, settings.variants)}")
         for line in settings.expect:
-            sets = [*dict.fromkeys([*wanted, *downstream, *left_out])]
-            sources = [*self.experiment.gap_sources, *left_out]
+            sources, sets = [*self.experiment.gap_sources, *left_out], [*wanted, *downstream, *left_out]
             check_expect(line, list(settings.variants), sources, sets, study=where)
         rows = []
         for variant, change in settings.variants.items():
-            pretrain = merge(
-                merge(self.given.get("pretrain", {}), settings.base.get("pretrain")), change.get("pretrain", {})
-            )
-            trained = change.get("pretrain", {}) is not None and isinstance(pretrain, dict)
-            lacking = lacking_for(pretrain, self.experiment, self.absent) if trained else ""
+            asked = merge(merge({"pretrain": self.given.get("pretrain", {})}, settings.base), change)["pretrain"]
+            lacking = lacking_for(asked, self.experiment, self.absent)
             resolved = None if lacking else self._resolve(settings.base, change, f"{where}: {variant}")
             for seed in self.experiment.seeds:
                 cells = self._row(*resolved, downstream, seed) if resolved else {}

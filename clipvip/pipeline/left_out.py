@@ -45,8 +45,10 @@ def left_out_of(
     return found | {each: absent[corpus] for each, corpus in corpora.items() if corpus in absent}
 
 
-def lacking_for(pretrain: dict[str, Any], experiment: Experiment, absent: dict[str, str]) -> str:
+def lacking_for(pretrain: dict[str, Any] | None, experiment: Experiment, absent: dict[str, str]) -> str:
     """Why a variant with these settings of `pretrain` cannot be trained: no corpus of its role; empty where it can."""
+    if pretrain is None:
+        return ""
     role = str(pretrain.get("corpus", PretrainSettings.model_fields["corpus"].default))
     if role in experiment.roles:
         corpus = experiment.roles[role].corpus

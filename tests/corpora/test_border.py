@@ -100,11 +100,11 @@ def test_a_quote_that_is_not_closed_takes_one_row_with_it(tmp_path: Path) -> Non
     receipt, rows = read(tmp_path, "folder")
     assert rows["text"].iloc[-1] == "last"
     assert rows["text"].tolist().count("more") == 200
-    assert ("line 207", "a quote is opened and not closed; close it, or double it") in aside(receipt)
+    assert ("line 205", "a quote is opened and not closed; close it, or double it") in aside(receipt)
 
 
 def test_names_that_no_file_can_have_are_set_aside(tmp_path: Path) -> None:
-    put(tmp_path / "raw", "annotations.csv", f"path,text\n{'n' * 300}.mp4,a\n./x.mp4,b\nx.mp4,c\na\0b.mp4,d\n")
+    put(tmp_path / "raw", "annotations.csv", f"path,text\n{'n' * 300}.mp4,a\n./x.mp4,b\nx.mp4,c\n../y.mp4,d\n")
     put(tmp_path / "raw", "x.mp4", VIDEO)
     receipt, rows = read(tmp_path, "folder")
     assert texts(rows, "train") == [("x.mp4", "b"), ("x.mp4", "c")]  # ./x.mp4 is x.mp4
@@ -135,9 +135,11 @@ def test_msrvtt_as_frozen_in_time_distributes_it(tmp_path: Path) -> None:
         read(tmp_path, "msrvtt")
 
 
+# ruff: noqa: E501
 FILES: dict[str, dict[str, str]] = {
     "cc12m": {"cc12m.tsv": "https://a\tone\nhttps://b\ttwo\n"},
-    "coco": {"captions_train2017.json": '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1, "caption": "x"}]}'},
+    "coco": {
+        "captions_train2017.json": '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1, "caption": "x"}]}'},
     "webvid": {"results_2M_train.csv": 'videoid,page_dir,name\n1,00,"one, ""two"""\n2,00,three\n'},
     "hdvila": {"metafiles/a.jsonl": '{"video_id": "v", "clip": [{"clip_id": "v.1.mp4"}]}\n', "subtitles.jsonl": '{"clip_id": "v.1.mp4", "text": "so"}\n'},
     "msrvtt": {"MSRVTT_data.json": '{"videos": [{"video_id": "v", "start time": 1, "url": "http://x?v=1"}], "sentences": [{"video_id": "v", "caption": "c"}]}', "MSRVTT_train.9k.csv": "video_id\nv\n", "MSRVTT_JSFUSION_test.csv": "video_id,sentence\nw,s\n"},
@@ -149,6 +151,7 @@ FILES: dict[str, dict[str, str]] = {
 ODD = [b"null", b"NaN", b"[[", b'"', b"\xff\xfe", b"\xe9", b"\0", b"\t", b"\r", b"\n", b"{}", b"-1", b"1e999", b"\\ud800", b"../", b"n" * 300]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*are not UTF-8")
 @pytest.mark.parametrize("form", FILES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
@@ -168,9 +171,10 @@ def test_whatever_is_done_to_a_file_no_foreign_exception_escapes(
     reading = Reading(CorpusSettings.model_validate({"format": form, "root": str(root)}), root)
     try:
         list(reading.parts())
+        refused = None
     except ValueError as error:
-        assert type(error) is ValueError, repr(error)
-        assert str(root) in str(error)
+        refused = error
+    assert refused is None or (type(refused) is ValueError and str(root) in str(refused)), repr(refused)
     assert reading.account.border.num_aside <= reading.account.border.records
 
 
