@@ -182,7 +182,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
     """(line, row, why it cannot be taken or "")."""
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
     lines = RowLines(decoded(path))
-    reader = csv.reader(lines)
+    reader = csv.reader(lines, strict=True)
     while True:
         lines.row.clear()
         row, fault = [], ""
@@ -199,7 +199,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
         if fault:
             yield lines.row[0][0], [], fault
             lines.skip_line()  # its other lines may be rows of their own
-            reader = csv.reader(lines)
+            reader = csv.reader(lines, strict=True)
         elif row and not (len(row) == 1 and not row[0].strip()):
             sound = all(line[2] for line in lines.row)
             yield lines.row[-1][0], row, "" if sound else NOT_UTF8
