@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from clipvip.commands import cells, data, model, own, results, run
+from clipvip.runtime.legible import guarded
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,11 +19,12 @@ def parser() -> argparse.ArgumentParser:
 def main(words: list[str] | None = None) -> int:
     """Run a command; a user's error is one line, exit code 1."""
     arguments = parser().parse_args(words)
-    try:
-        return arguments.do(arguments) or 0
-    except ValueError as error:
-        print(f"clipvip: {error}", file=sys.stderr)
-        return 1
+    with guarded():
+        try:
+            return arguments.do(arguments) or 0
+        except ValueError as error:
+            print(f"clipvip: {error}", file=sys.stderr)
+            return 1
 
 
 if __name__ == "__main__":

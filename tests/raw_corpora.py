@@ -16,8 +16,12 @@ IMAGE = b"\xff\xd8\xff\xe0" + bytes(8)
 
 
 def put(root: Path, name: str, data: str | bytes | Any) -> None:
-    """Write a file below `root`: bytes and text as they are, anything else as JSON."""
+    """Write a file below `root`: bytes and text as they are, anything else as JSON.
+
+    VIDEO and IMAGE get the name behind them: files of other names have other bytes.
+    """
     path = root / name
+    data = data + name.encode() if data in (VIDEO, IMAGE) else data
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(data, bytes):
         path.write_bytes(data)

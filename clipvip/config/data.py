@@ -51,8 +51,11 @@ class CorpusSettings(Settings):
     """for sets without a val split: this many train clips become val [clips]"""
     holdout_seed: int = 0
     """seed that draws the held-out clips"""
+    same_source: Literal["keep", "leave_out"] | None = None
+    """clips for training from the source video of a test clip (another stretch of the YouTube video, film or file);
+    null: msrvtt keeps them, as its published split has it, all others leave them out"""
     max_bad: float = Field(0.05, ge=0, le=1)
-    """share of missing or unreadable clips above which reading stops"""
+    """share of missing or unreadable clips, and of records set aside, above which reading stops"""
     checksums: bool = False
     """record the sha256 of every file, so that changed files are found"""
 

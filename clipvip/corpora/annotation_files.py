@@ -1,6 +1,7 @@
 """Names of public annotation files that `formats` reads and `synthetic` writes, each spelled here only."""
 
 MSRVTT_DATA = "MSRVTT_data.json"  # videos, their official split, and captions
+MSRVTT_FROZEN = "MSR_VTT.json"  # the same captions as Frozen-in-time distributes them
 MSRVTT_TEST = "MSRVTT_JSFUSION_test.csv"  # the 1000 queries of the literature
 
 DIDEMO_DATA = "{}_data.json"  # of a split: moments

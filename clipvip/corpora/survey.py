@@ -15,6 +15,7 @@ from clipvip.corpora.leakage import Leaks, TestClip
 from clipvip.corpora.reading import Reading
 from clipvip.corpora.reference_counts import Counts
 from clipvip.data.media import checksums
+from clipvip.runtime.legible import FEW
 
 SPLITS = ("train", "val", "test")
 Pairs = UInt64[np.ndarray, "rows 2"]  # hash of the clip's id, hash of the text
@@ -53,10 +54,14 @@ class Survey:
         """For JSON; of names at most NAMED of a kind."""
         account = self.account
         missing = {"missing": account.missing, "unreadable": account.unreadable, "leaked": account.leaked}
-        kinds: dict[str, Any] = {**missing, "empty": list(account.empty), "duplicates": self.duplicates}
+        own = {"own_tests": account.own_tests, "same_source": account.same_source}
+        copies = None if self.duplicates is None else [group[:FEW] for group in self.duplicates]
+        kinds: dict[str, Any] = {**missing, **own, "empty": list(account.empty), "duplicates": copies}
+        border = account.border
         return {
             "splits": {name: asdict(split) for name, split in self.splits.items()},
             **{kind: _first(names) for kind, names in kinds.items()},
+            "set_aside": {"count": border.num_aside, "records": border.records, "first": border.aside},
             "error": self.error,
             "absent": self.absent,
         }
@@ -86,6 +91,8 @@ def survey(name: str, settings: CorpusSettings, root: Path | str, leaks: Leaks, 
         found.error = str(error)
         return found
     wanted = reference_counts.of(settings)
+    if (variant := reference_counts.variant_of(settings, found.account.named_tests)) is not None:
+        wanted = {**wanted, "test": variant}  # of a variant each test video counts: by what is annotated, not found
     for split in SPLITS:
         if split in pairs or split in wanted:
             found.splits[split] = _count(pairs.get(split, []), wanted.get(split, Counts(None)))

@@ -4,28 +4,29 @@ Each shard is read once, header by header, to write down where every clip lies. 
 value of "caption" or "text" in the member `.json`, which may name the "clip_id" too: a key holds no dot, many ids do.
 """
 
-import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NotRequired
 
 import fsspec
 import pandas as pd
 from tqdm import tqdm
+from typing_extensions import TypedDict
 
 from clipvip.corpora.account import Account
 from clipvip.corpora.formats.annotation import ENDINGS, clean
+from clipvip.corpora.formats.border import LONGEST, Kind, Name, Text
+from clipvip.corpora.formats.text_files import BYTE_ORDER_MARK, json_value
 from clipvip.corpora.leakage import Leaks
 from clipvip.data.media import tar_members
 from clipvip.data.media.file_header import IMAGE_ENDINGS, VideoError, check_header
 
 SOURCE = "caption"
 HEAD = 64  # bytes of a clip that its header needs
-LONGEST = 1 << 20  # bytes of a text
 
 
 @dataclass
@@ -36,10 +37,22 @@ class Sample:
     clip: tarfile.TarInfo | None = None
     head: bytes = b""
     notes: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""  # why it cannot be taken
+
+
+class Notes(TypedDict):
+    """What the members beside a clip say."""
+
+    clip_id: NotRequired[Name | int | None]
+    text: NotRequired[Text | list[Text | None] | None]
+    caption: NotRequired[Text | list[Text | None] | None]
+
+
+NOTES = Kind[Notes](Notes)
 
 
 def parts(root: str, account: Account, leaks: Leaks) -> Iterator[pd.DataFrame]:
-    """The rows of the shards at `root`, a shard at a time. ValueError for a sample that holds two clips."""
+    """The rows of the shards at `root`, a shard at a time; samples that cannot be understood are set aside."""
     for shard in tqdm(tar_members.shards(root), desc="corpus", unit="shard", disable=None):
         rows = list(_rows(root, shard, account, leaks))
         if rows:
@@ -53,7 +66,10 @@ def _rows(root: str, shard: str, account: Account, leaks: Leaks) -> Iterator[dic
     size = int(files.size(url))
     with files.open(url, "rb") as file:
         for sample in _samples(file, shard, account):
-            clip_id = str(sample.notes.get("clip_id") or sample.key)
+            notes = _notes(sample, shard, account)
+            if notes is None:
+                continue
+            clip_id = str(notes.get("clip_id") or sample.key)
             if sample.clip is None:
                 account.missing.append(clip_id)
                 continue
@@ -68,13 +84,24 @@ def _rows(root: str, shard: str, account: Account, leaks: Leaks) -> Iterator[dic
                 account.leaked.append({"clip_id": clip_id, "test": leak})
                 continue
             account.found += 1
-            texts = [text for text in _texts(sample.notes) if text]
+            texts = [text for text in _texts(notes) if text]
             if not texts:
                 account.empty[clip_id] = 1
                 continue
             place = {"path": path, "offset": where[0], "size": where[1]}
             same = {"clip_id": clip_id, **place, "start": None, "end": None, "source": SOURCE, "split": "train"}
             yield from ({**same, "text": text} for text in texts)
+
+
+def _notes(sample: Sample, shard: str, account: Account) -> Notes | None:
+    """What is said of a sample; None where it is set aside."""
+    border, place = account.border, f"sample {sample.key!r}"
+    notes = border.checked(NOTES, sample.notes, Path(shard), place)
+    if notes is None or (not sample.fault and border.is_name(sample.key, Path(shard), place)):
+        return notes
+    if sample.fault:
+        border.set_aside(shard, place, sample.fault)
+    return None
 
 
 def _samples(file: Any, shard: str, account: Account) -> Iterator[Sample]:
@@ -90,7 +117,7 @@ def _samples(file: Any, shard: str, account: Account) -> Iterator[Sample]:
                     if sample is not None:
                         yield sample
                     sample = Sample(key)
-                _take(tar, member, ending, sample, shard)
+                _take(tar, member, ending, sample)
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header of the shard
     except (tarfile.TarError, EOFError) as error:
         account.unreadable.append({"clip_id": shard, "reason": f"torn tar: {error}"})
@@ -104,17 +131,26 @@ def _key(name: str) -> tuple[str, str]:
     return str(path.with_name(path.name.split(".", 1)[0])), path.suffix.lower()
 
 
-def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, ending: str, sample: Sample, shard: str) -> None:
+def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, ending: str, sample: Sample) -> None:
     if ending in ENDINGS or ending in IMAGE_ENDINGS:
         if sample.clip is not None:
-            raise ValueError(f"{shard}: sample {sample.key!r} holds two clips: {sample.clip.name}, {member.name}")
+            sample.fault = f"holds two clips: {sample.clip.name}, {member.name}; give each a key"
+            return
         sample.clip, sample.head = member, _bytes(tar, member, HEAD)
     elif ending in (".txt", ".json") and member.size <= LONGEST:
+        said = _bytes(tar, member, LONGEST).removeprefix(BYTE_ORDER_MARK).decode(errors="surrogateescape")
+        if ending == ".txt":
+            sample.notes["text"] = said
+            return
         try:
-            said = _bytes(tar, member, LONGEST).decode("utf-8-sig")
-            sample.notes |= {"text": said} if ending == ".txt" else json.loads(said)
-        except (UnicodeDecodeError, json.JSONDecodeError, TypeError, ValueError) as error:
-            raise ValueError(f"{shard}: {member.name}: {error}") from None
+            value = json_value(said)
+        except ValueError as error:
+            sample.fault = f"{member.name}: {error}"
+            return
+        if isinstance(value, dict):
+            sample.notes |= value
+        else:
+            sample.fault = f"{member.name}: no JSON object"
 
 
 def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
@@ -122,9 +158,9 @@ def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
     return b"" if content is None else content.read(min(most, member.size))
 
 
-def _texts(notes: dict[str, Any]) -> list[str]:
+def _texts(notes: Notes) -> list[str]:
     said = notes.get("text") or notes.get("caption") or ""
-    return [clean(str(text)) for text in (said if isinstance(said, list) else [said]) if text is not None]
+    return [clean(text) for text in (said if isinstance(said, list) else [said]) if text is not None]
 
 
 def _fault(clip: tarfile.TarInfo, head: bytes, shard_size: int) -> str | None:

@@ -1,7 +1,8 @@
 """The one table that every corpus becomes: a row for each text of a clip, with the file it lies in.
 
 `manifest.parquet` holds clip_id, path (POSIX, below the media root), start and end (seconds in the file, null for the
-whole file), text, source ("subtitle", "alt", "caption", "paragraph") and split. `corpus.json` says what it was made of.
+whole file), text, source ("subtitle", "alt", "caption", "paragraph") and split; of a corpus that may have test clips
+also cluster, what a clip was cut from (YouTube id, film, file). `corpus.json` says what it was made of.
 It is written and read in parts, so that a hundred million rows need no more memory than what is asked of them.
 """
 
@@ -25,6 +26,7 @@ from clipvip.runtime.files import place, write_whole
 
 COLUMNS = ("clip_id", "path", "start", "end", "text", "source", "split")
 MEMBER = ("offset", "size")  # bytes in a tar shard; columns of corpora that lie in shards alone
+CLUSTER = "cluster"  # clips of one are not independent; a column of corpora that may have test clips
 OF_CLIP = ["clip_id", "path", "start", "end", "split"]  # the same on every row of a clip
 SOURCES = ("subtitle", "alt", "caption", "paragraph")
 SPLITS = ("train", "val", "test")
@@ -57,7 +59,7 @@ class Writer:
 
     def add(self, rows: pd.DataFrame) -> None:
         """Append rows, in any number; ValueError where they break the table's rules."""
-        columns = [*COLUMNS, *(name for name in MEMBER if name in rows)]
+        columns = [*COLUMNS, *(name for name in (*MEMBER, CLUSTER) if name in rows)]
         table = rows.loc[:, columns].astype({"start": "float64", "end": "float64"})
         _check(table, self._folder, before=sum(map(len, self._seen)))
         schema = None if self._file is None else self._file.schema
@@ -142,6 +144,15 @@ def media_root(folder: Path) -> Path:
 def max_bad(folder: Path) -> float:
     """The share of clips that may be unreadable before decoding stops (a setting of the corpus)."""
     return float(_note(folder)["max_bad"])
+
+
+def clusters(folder: Path, clip_ids: Sequence[str]) -> list[str]:
+    """What each clip was cut from; the clip itself where the corpus does not tell."""
+    if CLUSTER not in pq.ParquetFile(_path(folder, None)).schema_arrow.names:
+        return list(clip_ids)
+    rows = pd.read_parquet(_path(folder, None), columns=["clip_id", CLUSTER]).drop_duplicates("clip_id")
+    known = dict(zip(rows["clip_id"], rows[CLUSTER], strict=True))
+    return [str(known.get(clip_id) or clip_id) for clip_id in clip_ids]
 
 
 def clips(rows: pd.DataFrame) -> pd.DataFrame:

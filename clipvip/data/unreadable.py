@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from clipvip.runtime.legible import short
 from clipvip.runtime.shown import Shown
 
 UNREADABLE = "unreadable.csv"  # what a folder of videos lost, beside what was made of it
@@ -63,9 +64,8 @@ class Quarantine:
 def stop_if_too_many(bad: Sequence[str], total: int, *, allowed: float, where: Path | str) -> None:
     """ValueError when more than the `allowed` share of `total` clips is bad; a set that lost clips is not the set."""
     if len(bad) > allowed * total:
-        names = ", ".join(bad[:5]) + (", ..." if len(bad) > 5 else "")
         share = f"{len(bad)} of {total} clips ({len(bad) / total:.1%})"
         raise ValueError(
-            f"{where}: {share} are missing or unreadable, {allowed:.1%} are allowed: {names}; "
+            f"{where}: {share} are missing or unreadable, {allowed:.1%} are allowed: {short(bad)}; "
             "add the files, or raise `max_bad` of the corpus"
         )

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from clipvip.config.stages import EvaluateCell
+from clipvip.data import manifest
 from clipvip.data.clips import Clips, open_clips
 from clipvip.evaluation import attention_examples
 from clipvip.evaluation.embedding import embed_texts, load_model, load_tokenizer
@@ -94,7 +95,8 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     ranks |= against_hubs(videos, texts, split, bank)
     metrics = figures(ranks)
     truth = _truth(inputs.get("world"), split)
-    tables = [_rows(direction, each, split, truth) for direction, each in ranks.items()]
+    clusters = manifest.clusters(inputs["corpus"], split.clip_ids) if truth is None else list(truth["cluster"])
+    tables = [_rows(direction, each, split, clusters) for direction, each in ranks.items()]
     if truth is not None:
         order = _order(model, tokenizer, settings, truth, videos, texts, split)
         tables.append(order)
@@ -132,16 +134,16 @@ def _truth(world: Path | None, split: Split) -> pd.DataFrame | None:
     return pd.read_parquet(world / cell_files.TRUTH).set_index("clip_id").loc[split.clip_ids]
 
 
-def _rows(direction: str, ranks: Ranks, split: Split, truth: pd.DataFrame | None) -> pd.DataFrame:
-    """Ranks with the clip of each query and its cluster; texts of one scene are not independent."""
+def _rows(direction: str, ranks: Ranks, split: Split, clusters: list[str]) -> pd.DataFrame:
+    """Ranks with the clip of each query and its cluster; texts of one scene, or one film, are not independent."""
     if direction.startswith("t2v"):
         owner = split.owner.tolist()
         clip_ids = [split.clip_ids[i] for i in owner]
         queries = [f"{clip_id}#{i}" for i, clip_id in enumerate(clip_ids)]
     else:
         owner, clip_ids, queries = list(range(len(split.clip_ids))), split.clip_ids, split.clip_ids
-    clusters = clip_ids if truth is None else [truth["cluster"].iloc[i] for i in owner]
-    columns = {"query": queries, "clip_id": clip_ids, "cluster": clusters, "direction": direction}
+    own = [clusters[i] for i in owner]
+    columns = {"query": queries, "clip_id": clip_ids, "cluster": own, "direction": direction}
     return pd.DataFrame({**columns, "rank": ranks.rank, "best": ranks.best, "worst": ranks.worst})
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from clipvip.config.data import CorpusSettings
+from clipvip.corpora import reference_counts
+from clipvip.corpora.account import NAMED
 from clipvip.corpora.corpus_stage import root_of
 from clipvip.corpora.leakage import Leaks
 from clipvip.corpora.survey import Split, Survey, survey
@@ -16,8 +18,7 @@ from clipvip.data.media.file_header import VideoError
 from clipvip.pipeline import store
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.status import WHERE
-
-FEW = 5  # names in a line
+from clipvip.runtime.legible import brief, short
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,17 @@ def _problems(found: Survey, settings: CorpusSettings, *, headline: bool) -> Ite
     if found.error is not None:
         yield f"{where}: {found.error} ({WHERE[settings.format]})"
         return
-    bad = [*account.missing, *(entry["clip_id"] for entry in account.unreadable)]
-    if len(bad) > settings.max_bad * account.named:
+    if account.bad > settings.max_bad:
+        aside = f", and {account.border.num_aside:,} of {account.border.records:,} records are set aside"
         yield (
-            f"{where}: {len(bad)} of {account.named} clips are missing or unreadable, a run stops above "
-            f"{settings.max_bad:.1%}: {_few(bad)}; add the files to {found.root}, or raise `max_bad`"
+            f"{where}: {len(account.lost)} of {account.named} clips are missing or unreadable"
+            f"{aside if account.border.num_aside else ''}, a run stops above "
+            f"{settings.max_bad:.1%}: {short(account.lost)}; add the files to {found.root}, or raise `max_bad`"
+        )
+    if account.own_tests:
+        yield (
+            f"{where}: {len(account.own_tests):,} clips for training show what test clips of the same set show, and "
+            f"are left out: {short(_pairs(account.own_tests))}; take them out of the annotations"
         )
     if headline and "test" in found.splits and found.splits["test"].differs:
         yield f"{where}: test has {_differs(found.splits['test'], settings)}: its R@k are not those of the literature"
@@ -102,11 +109,19 @@ def _notes(found: Survey, settings: CorpusSettings, *, headline: bool) -> Iterat
         "have no file": account.missing,
         "cannot be read": [f"{entry['clip_id']} ({entry['reason']})" for entry in account.unreadable],
         "have an empty text": list(account.empty),
-        "are test clips, and are left out": [f"{entry['clip_id']} = {entry['test']}" for entry in account.leaked],
-        "files have the content of another": [" = ".join(group) for group in found.duplicates or []],
+        "are test clips, and are left out": _pairs(account.leaked),
+        "clips for training come from the source video of a test clip, and are kept (`same_source`)": _pairs(
+            account.same_source
+        ),
+        "files have the content of another": [_copies(group) for group in found.duplicates or []],
     }
-    yield from (f"{where}: {len(names):,} {kind}: {_few(names)}" for kind, names in kinds.items() if names)
+    yield from (f"{where}: {len(names):,} {kind}: {short(names)}" for kind, names in kinds.items() if names)
+    if account.border.num_aside:
+        yield f"{where}: {account.border.num_aside:,} records are set aside: {account.asides()}"
     test = found.splits.get("test")
+    if reference_counts.variant_of(settings, account.named_tests) is not None:
+        which = reference_counts.DIDEMO_TESTS[account.named_tests]
+        yield f"{where}: test is the variant of {account.named_tests:,} videos ({which})"
     if headline and test is not None and test.shared:
         yield f"{where}: {test.shared} test texts belong to several videos each; each video counts as right for its own"
     if headline and found.error is None and not found.test_clips:
@@ -127,15 +142,26 @@ def _verify(found: Survey, sums: Path | None) -> Iterator[str]:
         )
         return
     verifier = checksums.Verifier(sums, Path(found.root))
+    wrong, named = 0, list[str]()
     for path in tqdm(checksums.read(sums), desc=f"verify {found.name}", unit="file", disable=None):
         try:
             verifier.check(path)
         except VideoError as error:
-            yield f"corpora.{found.name}: {error}"
+            wrong += 1
+            named += [str(error)] if wrong <= NAMED else []
+    yield from (f"corpora.{found.name}: {each}" for each in named)
+    if wrong > NAMED:
+        yield f"corpora.{found.name}: ... and {wrong - NAMED:,} more files"
 
 
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
+def _pairs(entries: list[dict[str, str]]) -> list[str]:
+    return [f"{brief(entry['clip_id'])} = {entry['test']}" for entry in entries]
+
+
+def _copies(group: list[str]) -> str:
+    """Files of one content, the first two of them by name."""
+    said = " = ".join(brief(path, 80) for path in group[:2])
+    return f"{said} = {len(group) - 2:,} more" if len(group) > 2 else said
 
 
 def listing(checked: Checked) -> str:

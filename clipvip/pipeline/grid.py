@@ -15,6 +15,8 @@ from clipvip.config.study import StudySettings, VariantSettings
 from clipvip.pipeline import given_weights
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.study import Row, Start, Study
+from clipvip.pipeline.left_out import absent_corpora, lacking_for, left_out_of
+from clipvip.pipeline.study import Row, Study
 
 Tuning = dict[str, FinetuneSettings]  # by downstream set
 
@@ -28,6 +30,8 @@ class Grid:
         self.given = self.experiment.model_dump(mode="json", exclude_unset=True)
         self._check_names()
         given_weights.refuse_small_world(self.experiment)
+        self.absent = absent_corpora(self.experiment)  # corpus -> why it is left out
+        self.downstream = tuple(name for name in self.experiment.downstream if name not in self.absent)
         path = self.experiment.studies
         studies = (read_yaml(path) or {}).get("studies", {})
         settings = {key: build(StudySettings, value, f"{path}: {key}") for key, value in studies.items()}
@@ -58,8 +62,7 @@ class Grid:
         settings = self.experiment.corpora[name]
         if settings.world is not None:  # generated parts share no clip
             return Cell("corpus", settings, {"world": Cell("world", settings.world)})
-        downstream = self.experiment.downstream
-        tests = () if name in downstream else downstream
+        tests = () if name in self.experiment.downstream else self.downstream
         return Cell("corpus", settings, {f"test:{each}": self.corpus(each) for each in tests})
 
     def corpus_inputs(self, name: str, *, truth: bool = False, frames: FramesSettings | None = None) -> dict[str, Cell]:
@@ -93,25 +96,32 @@ class Grid:
         settings = self.experiment.captions.model_copy(update={"frames": self.experiment.frames})
         return Cell("captions", settings, inputs)
 
-    def gap(self) -> Cell:
-        """NMI of every language source against every downstream set."""
+    def gap(self) -> Cell | None:
+        """NMI of every language source against every downstream set that are there; None where no source is."""
         if not self.experiment.gap_sources:
             raise ValueError(f"{self._name}: gap_sources: a study asks for the language gap; name its sources")
         inputs = {"clip": self.clip()}
         for name, source in self.experiment.gap_sources.items():
             captioned = source.removeprefix("captions of ")
+            if captioned in self.absent:
+                continue
             inputs[f"source:{name}"] = self.captions(captioned) if captioned != source else self.corpus(source)
-        inputs |= {f"downstream:{name}": self.corpus(name) for name in self.experiment.downstream}
+        if len(inputs) == 1:
+            return None
+        inputs |= {f"downstream:{name}": self.corpus(name) for name in self.downstream}
         return Cell("gap", self.experiment.gap, inputs)
 
     # -- rows ------------------------------------------------------------------------------------
 
     def _study(self, name: str, settings: StudySettings) -> Study:
-        downstream = settings.downstream or self.experiment.downstream
+        wanted = settings.downstream or self.experiment.downstream
         where = f"{self.experiment.studies}: {name}"
-        unknown = set(downstream) - set(self.experiment.downstream)
+        left_out = left_out_of(settings, wanted, self.experiment, self.absent)
+        unknown = set(wanted) - set(self.experiment.downstream) - set(left_out)
         if unknown:
             raise ValueError(f"{where}: downstream {sorted(unknown)} is not a downstream set of the experiment")
+        # a study that has none of its sets runs on those that are there
+        downstream = tuple(each for each in wanted if each not in left_out) or self.downstream
         if settings.baseline is not None and settings.baseline not in settings.variants:
             raise ValueError(f"{where}: baseline {settings.baseline!r} is not one of its variants")
         lines = settings.trend.lines if settings.trend else {}
@@ -119,15 +129,17 @@ class Grid:
             if variant not in settings.variants:
                 raise ValueError(f"{where}: trend.lines.{line}: {_nearest(variant, settings.variants)}")
         for line in settings.expect:
-            check_expect(
-                line, list(settings.variants), list(self.experiment.gap_sources), list(downstream), study=where
-            )
+            sources, sets = [*self.experiment.gap_sources, *left_out], [*wanted, *downstream, *left_out]
+            check_expect(line, list(settings.variants), sources, sets, study=where)
         rows = []
         for variant, change in settings.variants.items():
-            resolved = self._resolve(settings.base, change, f"{where}: {variant}")
+            asked = merge(merge({"pretrain": self.given.get("pretrain", {})}, settings.base), change)["pretrain"]
+            lacking = lacking_for(asked, self.experiment, self.absent)
+            resolved = None if lacking else self._resolve(settings.base, change, f"{where}: {variant}")
             for seed in self.experiment.seeds:
-                rows.append(Row(variant, seed, self._row(*resolved, downstream, seed)))
-        return Study(name, settings, downstream, rows, self.gap() if settings.gap else None)
+                cells = self._row(*resolved, downstream, seed) if resolved else {}
+                rows.append(Row(variant, seed, cells, lacking))
+        return Study(name, settings, downstream, rows, self.gap() if settings.gap else None, left_out)
 
     def variant(self, change: dict[str, Any], downstream: tuple[str, ...], seed: int, where: str) -> dict[str, Cell]:
         """The cells of one row, by role, for changed settings: what a study's variant would be."""
@@ -177,7 +189,7 @@ class Grid:
         if any("caption" in texts for term in settings.terms for texts in term.values()):
             inputs["captions"] = self.captions(role.corpus)
         if settings.validate_every:
-            validation = self.corpus_inputs(settings.validate_on, frames=variant.frames)
+            validation = self.corpus_inputs(self.validated_on(settings.validate_on), frames=variant.frames)
             inputs |= {f"validation:{key}": cell for key, cell in validation.items()}
         own = PretrainCell(
             model=variant.model,
@@ -191,6 +203,10 @@ class Grid:
             seed=seed,
         )
         return Cell("pretrain", own, inputs)
+
+    def validated_on(self, name: str) -> str:
+        """The set whose val split is used along training: another one where it is left out."""
+        return self.downstream[0] if name in self.absent else name
 
     def _finetune(self, name: str, start: Start, tuning: FinetuneSettings, seed: int) -> Cell:
         own = FinetuneCell(

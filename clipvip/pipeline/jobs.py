@@ -195,7 +195,10 @@ class Jobs:
         }
         settings, experiment = study.settings, self.grid.experiment
         scale = experiment.published.scale if experiment.published else None
+        for each, row in zip(rows, study.rows, strict=True):
+            each |= {"not_run": row.not_run} if row.not_run else {}
         return {
+            **({"left_out": study.left_out} if study.left_out else {}),
             "experiment": experiment.name,
             "study": study.name,
             "title": settings.title,

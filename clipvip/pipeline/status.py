@@ -47,6 +47,21 @@ def missing_folders(jobs: Jobs) -> list[str]:
     return [f"{key}: {value}" for key, value in found.items()]
 
 
+def left_out(jobs: Jobs) -> str:
+    """One line on what the experiment names and is not there; empty where nothing is left out."""
+    grid, said = jobs.grid, dict[str, str]()
+    for study in grid.studies.values():
+        said |= study.left_out
+        said |= {row.variant: row.not_run for row in study.rows if row.not_run}
+    said = {**grid.absent, **said}
+    if not said:
+        return ""
+    named = "; ".join(f"{name} ({why})" for name, why in said.items())
+    on = grid.experiment.pretrain.validate_on
+    instead = f"; pre-training is validated on {grid.validated_on(on)} in place of {on}" if on in grid.absent else ""
+    return f"experiment {grid.experiment.name}: left out, no data: {named}{instead}"
+
+
 def summary(jobs: Jobs) -> str:
     """How many cells the studies ask for, how many are distinct, how many are made."""
     cells = jobs.grid.cells.values()

@@ -5,7 +5,7 @@ experiment's settings; two variants that resolve to the same settings share thei
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clipvip.config.data import FramesSettings
 from clipvip.config.learning import ModelSettings
@@ -29,6 +29,7 @@ class Row:
     variant: str
     seed: int
     cells: dict[str, Cell]
+    not_run: str = ""  # why it has no cells: what it is trained on is not there
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Study:
     downstream: tuple[str, ...]
     rows: list[Row]
     gap: Cell | None
+    left_out: dict[str, str] = field(default_factory=dict)  # set or language source that is not there -> why
 
     def cells(self) -> Iterator[Cell]:
         """The cells its rows name, repeats included."""

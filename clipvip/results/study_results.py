@@ -108,6 +108,8 @@ class Study:
         self.plan = plan
         self.root = Path(plan["results"])
         self.downstream: list[str] = plan["downstream"]
+        self.left_out: dict[str, str] = plan.get("left_out") or {}  # set or language source -> why it is not there
+        self.not_run = {str(row["variant"]): row["not_run"] for row in plan["rows"] if row.get("not_run")}
         self.variants = list(dict.fromkeys(str(row["variant"]) for row in plan["rows"]))
         self._evaluations: dict[str, Evaluation] = {}
 
@@ -167,8 +169,21 @@ class Study:
         lines = []
         for line in self.plan["expect"]:
             named = sources or [word for word in line.split() if word not in "<>"]  # gap cell missing: names unchecked
-            lines.append(check_expect(line, self.variants, named, self.downstream, study=self.plan["study"]))
+            sets = [*self.downstream, *self.left_out]
+            lines.append(check_expect(line, self.variants, [*named, *self.left_out], sets, study=self.plan["study"]))
         return lines
+
+    @property
+    def sets_left_out(self) -> list[str]:
+        """The sets that the study names and that are not there."""
+        about = {each.metric.downstream for each in self.expectations()}
+        return [name for name in self.left_out if name in about]
+
+    def no_data(self, expectation: Expectation) -> str:
+        """Why an expectation cannot be tested at all: a set, source or corpus that is not there; empty otherwise."""
+        named = (expectation.metric.downstream, expectation.left, expectation.right)
+        found = (f"{name}: {why}" for known in (self.left_out, self.not_run) for name, why in known.items())
+        return next((each for each in found if each.split(": ")[0] in named), "")
 
     def evaluation(self, row: dict[str, Any], metric: Metric) -> Evaluation | None:
         """The finished evaluation that holds `metric` of this row."""

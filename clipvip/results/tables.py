@@ -30,6 +30,7 @@ TESTS = ["variant", "baseline", "set", "when", "metric", "value", "baseline_valu
 TESTS += ["p_holm", "effect_size", "num_queries", "num_clusters", "num_seeds", "queries_needed", "test", "note"]
 VERDICTS = ["expect", "metric", "left", "right", "difference", "low", "high", "verdict", "seeds", "note"]
 ONE_SEED = "one seed: the interval holds query sampling only, not training noise"
+NO_DATA = "not run: no data"
 NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
@@ -69,8 +70,10 @@ def table(study: Study) -> pd.DataFrame:
         prints = {role: study.cells[key].receipt["fingerprint"] for role, key in keys.items() if key in study.cells}
         cells = {f"cell/{role}": key for role, key in keys.items()}
         failed = {role: study.failures[key] for role, key in keys.items() if key in study.failures}
-        state = {"status": "failed" if failed else "missing" if missing else "finished", "missing": " ".join(missing)}
-        state["reason"] = "; ".join(dict.fromkeys(failed.values()))
+        no_data = row.get("not_run", "")
+        status = NO_DATA if no_data else "failed" if failed else "missing" if missing else "finished"
+        state = {"status": status, "missing": " ".join(missing)}
+        state["reason"] = no_data or "; ".join(dict.fromkeys(failed.values()))
         state["fingerprints"] = json.dumps(prints)
         rows.append([{"variant": row["variant"], "seed": row["seed"]}, _values(study, row), cells, state])
     columns = dict.fromkeys(name for part in zip(*rows, strict=True) for each in part for name in each)
@@ -142,7 +145,7 @@ def tests(study: Study) -> pd.DataFrame:
     rows = [
         _test(study, variant, against, Metric(downstream, when, "t2v", score))
         for variant, against in pairs
-        for downstream in study.downstream
+        for downstream in (*study.downstream, *study.sets_left_out)
         for when in ("fine_tuned", "zero_shot")
         for score in ("MRR", "R@1")
     ]
@@ -156,7 +159,8 @@ def _test(study: Study, variant: str, baseline: str, metric: Metric) -> dict[str
     row |= {"metric": metric.name, "num_seeds": 0, "p": math.nan, "note": "missing"}
     pairs = study.pairs(variant, baseline, metric)
     if not pairs:
-        return row
+        absent = metric.downstream in study.left_out or variant in study.not_run or baseline in study.not_run
+        return row | ({"note": NO_DATA} if absent else {})
     left, right, clusters = _paired_scores(pairs, metric)
     a, b = np.mean(left, axis=0), np.mean(right, axis=0)
     interval = intervals.over_seeds(left, clusters, baseline=right)
@@ -187,6 +191,9 @@ def verdict(study: Study, expectation: Expectation) -> dict[str, Any]:
     """One line of `expect`: yes or no where the whole interval of left - right lies on one side, else undetermined."""
     metric = expectation.metric
     row: dict[str, Any] = {"expect": expectation.line, "metric": metric.name}
+    no_data = study.no_data(expectation)
+    if no_data:
+        return row | {"verdict": "not run", "seeds": 0, "note": f"{NO_DATA} ({no_data})"}
     interval, (left, right), seeds, note = (_gap_verdict if metric.when == "nmi" else _score_verdict)(
         study, expectation
     )

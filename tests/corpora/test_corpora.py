@@ -77,19 +77,28 @@ def test_holdout_moves_train_clips_to_val(tmp_path: Path) -> None:
         read(tmp_path, "msrvtt", holdout=1, protocol="full")
 
 
-def test_a_clip_in_two_splits_is_refused(tmp_path: Path) -> None:
+def test_a_test_clip_that_is_listed_for_training_too_is_tested_on_alone(tmp_path: Path) -> None:
     write_msrvtt(tmp_path / "raw")
-    put(tmp_path / "raw", "MSRVTT_train.9k.csv", "video_id\nvideo7020\n")
-    with pytest.raises(ValueError, match="clip 'video7020' is in both train and test"):
-        read(tmp_path, "msrvtt")
+    put(tmp_path / "raw", "MSRVTT_train.9k.csv", "video_id\nvideo7020\nvideo0\n")
+    receipt, rows = read(tmp_path, "msrvtt")
+    assert set(rows.loc[rows["split"] == "train", "clip_id"]) == {"video0"}
+    assert receipt["own_tests"] == [{"clip_id": "video7020", "test": "video7020, by id"}]
 
 
-@pytest.mark.parametrize("name", ["../../secret.jpg", "/etc/passwd"])
+def test_a_clip_in_two_splits_for_training_keeps_the_first(tmp_path: Path) -> None:
+    put(tmp_path / "raw", "annotations.csv", "clip_id,path,text,split\na,x.mp4,one,val\na,x.mp4,two,train\n")
+    put(tmp_path / "raw", "x.mp4", VIDEO)
+    receipt, rows = read(tmp_path, "folder")
+    assert rows[["split", "text"]].to_numpy().tolist() == [["val", "one"]]
+    assert receipt["set_aside"][0]["reason"] == "is in both val and train; keep one"
+
+
+@pytest.mark.parametrize("name", ["../../secret.jpg", "a/../../../secret.jpg"])
 def test_names_that_leave_the_root_are_refused(tmp_path: Path, name: str) -> None:
     data = {"images": [{"id": 9, "file_name": name}], "annotations": [{"id": 1, "image_id": 9, "caption": "a"}]}
     put(tmp_path / "raw", "annotations/captions_train2017.json", data)
     put(tmp_path, "secret.jpg", IMAGE)
-    with pytest.raises(ValueError, match=r"clip '9' names the file .*outside of `root`"):
+    with pytest.raises(ValueError, match=r"clip '9': names the file .*outside of `root`"):
         read(tmp_path, "coco")
 
 
@@ -108,8 +117,9 @@ def test_what_the_user_got_wrong_is_said(tmp_path: Path) -> None:
     put(tmp_path / "raw", "cc12m.tsv", "u\ta\n")
     with pytest.raises(ValueError, match="no clip has both a file and a text"):
         read(tmp_path, "cc12m")
-    put(tmp_path / "raw", "train_data.json", [{"video": "a.mov", "times": [[0, 0]], "description": None}])
-    with pytest.raises(ValueError, match=r"train_data.json: record 0: no 'description'"):
+    for split in ("train", "val", "test"):
+        put(tmp_path / "raw", f"{split}_data.json", [{"video": "a.mov", "times": [[0, 0]], "description": None}])
+    with pytest.raises(ValueError, match=r"train_data.json: record\[0\]: 'description' is null, not a text"):
         read(tmp_path, "didemo")
 
 

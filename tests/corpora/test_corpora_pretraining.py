@@ -9,6 +9,7 @@ from raw_corpora import IMAGE, VIDEO, put, read, texts
 
 from clipvip.config.data import CorpusSettings
 from clipvip.corpora.formats import hdvila
+from clipvip.corpora.formats.border import Border
 
 
 def test_hdvila_joins_lists_and_subtitles(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ def test_hdvila_joins_lists_and_subtitles(tmp_path: Path) -> None:
     assert receipt["empty_text_ids"] == ["aBc.1.mp4"]
     put(root, "metafiles/meta_part1.jsonl", "{'video_id': 'x'}\n")
     with pytest.raises(ValueError, match=r"meta_part1.jsonl: line 1: not JSON"):
-        read(tmp_path, "hdvila")
+        read(tmp_path, "hdvila", max_bad=0)
 
 
 def test_hdvila_subtitles_in_parts_and_the_last_of_a_clip_holds(
@@ -42,11 +43,14 @@ def test_hdvila_subtitles_in_parts_and_the_last_of_a_clip_holds(
     clips = [{"clip_id": f"{n}.mp4"} for n in (4, 0, 9, 1)]
     put(tmp_path, "metafiles/a.jsonl", json.dumps({"video_id": "v", "clip": clips}))
     settings = CorpusSettings(format="hdvila", root=str(tmp_path))
-    found = {clip.clip_id: clip.texts for clip in hdvila.read(tmp_path, settings)}
+    found = {clip.clip_id: clip.texts for clip in hdvila.read(tmp_path, settings, Border())}
     assert found == {"4.mp4": ("line 9",), "0.mp4": ("line 10",), "9.mp4": (), "1.mp4": ("line 6",)}
     put(tmp_path, "subtitles.jsonl", '\n{"clip_id": "0.mp4", "text": 3}')
-    with pytest.raises(ValueError, match=r"subtitles.jsonl: line 2: 'clip_id' and 'text' must be texts"):
-        list(hdvila.read(tmp_path, settings))
+    border = Border()
+    assert [clip.texts for clip in hdvila.read(tmp_path, settings, border)] == [()] * 4
+    assert [(each["record"].split(": ")[-1], each["reason"]) for each in border.aside] == [
+        ("line 2", "'text' is a number, not a text")
+    ]
 
 
 def test_hdvila_subtitles_in_a_database(tmp_path: Path) -> None:
@@ -54,7 +58,9 @@ def test_hdvila_subtitles_in_a_database(tmp_path: Path) -> None:
     base = lmdb.open(str(tmp_path / "subtitles"))
     with base, base.begin(write=True) as transaction:
         transaction.put(b"v.1.mp4", b"so yeah")
-    found = [clip.texts for clip in hdvila.read(tmp_path, CorpusSettings(format="hdvila", root=str(tmp_path)))]
+    found = [
+        clip.texts for clip in hdvila.read(tmp_path, CorpusSettings(format="hdvila", root=str(tmp_path)), Border())
+    ]
     assert found == [("so yeah",)]
 
 
@@ -93,7 +99,7 @@ def test_cc12m_counts_rows_across_both_files(tmp_path: Path) -> None:
     assert (receipt["missing"], receipt["empty_text_ids"]) == (["4"], ["3"])
     put(root, "cc12m.tsv", "u\ta\n\nno tab\n")
     with pytest.raises(ValueError, match=r"cc12m.tsv: line 3: no tab"):
-        read(tmp_path, "cc12m")
+        read(tmp_path, "cc12m", max_bad=0)
 
 
 @pytest.mark.parametrize(("year", "prefix"), [("2017", ""), ("2014", "COCO_")])

@@ -179,8 +179,8 @@ def test_what_the_user_got_wrong_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shards are training data; leave out `holdout`"):
         build(CorpusSettings, {"format": "webdataset", "root": "x", "holdout": 2}, "here")
     (tmp_path / "a.tar").write_bytes(tar_of([("one.mp4", VIDEO), ("one.webm", VIDEO)]))
-    with pytest.raises(ValueError, match=r"a.tar: sample 'one' holds two clips: one.mp4, one.webm"):
+    with pytest.raises(ValueError, match=r"a.tar: sample 'one': holds two clips: one.mp4, one.webm"):
         corpus(str(tmp_path), tmp_path / "results/cells/corpus/two")
     (tmp_path / "a.tar").write_bytes(tar_of([("one.mp4", VIDEO), ("one.json", "{")]))
-    with pytest.raises(ValueError, match=r"a.tar: one.json: Expecting property name"):
+    with pytest.raises(ValueError, match=r"a.tar: sample 'one': one.json: not JSON: Expecting property name"):
         corpus(str(tmp_path), tmp_path / "results/cells/corpus/json")

@@ -6,7 +6,7 @@ from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline.status import missing_folders, summary, times
+from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.runtime.options import words
 from snakemake.exceptions import WorkflowError
@@ -29,6 +29,8 @@ URI = JOBS.tracking
 if workflow.is_main_process:
     JOBS.prepare()
     print(summary(JOBS), file=sys.stderr)
+    if left_out(JOBS):
+        print(left_out(JOBS), file=sys.stderr)
 
 
 wildcard_constraints:

@@ -1,16 +1,9 @@
-"""What every reader gives (`Clip`), and how annotation files are opened.
+"""What every reader gives (`Clip`), and where its files are looked for."""
 
-Files as distributed hold byte order marks, mixed line endings, blank lines and no final newline; all of these are taken
-as they come. Anything that cannot be understood is a ValueError that names the file and the line.
-"""
-
-import csv
-import json
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 Split = Literal["train", "val", "test"]
 
@@ -31,7 +24,8 @@ class Media:
 class Clip:
     """One clip as annotated: its texts in order, and where its file may lie, likeliest place first.
 
-    `origin`: the YouTube id of the video it was cut from, where the annotations tell.
+    `origin`: the video it was cut from (YouTube id, film), where the annotations tell; `cut`: from which stretch of it
+    (seconds).
     """
 
     clip_id: str
@@ -39,6 +33,7 @@ class Clip:
     texts: tuple[str, ...]
     media: tuple[Media, ...]
     origin: str | None = None
+    cut: tuple[float, float] | None = None
 
 
 def clean(text: str) -> str:
@@ -70,72 +65,3 @@ def find_any(root: Path, *names: str) -> Path | None:
     """As `find`, None where there is none."""
     paths = (root / place / name for name in names for place in PLACES)
     return next((path for path in paths if path.is_file()), None)
-
-
-def lines(path: Path, *, errors: Literal["strict", "replace"] = "strict") -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its ending); blank lines are skipped but counted.
-
-    Only LF and CRLF end a line: captions may hold other characters that Python takes for line ends. With
-    errors="replace" bytes that are not UTF-8 become U+FFFD and one warning says on how many lines.
-    """
-    broken, number = 0, 0
-    escape = "surrogateescape" if errors == "replace" else "strict"
-    with open(path, encoding="utf-8-sig", errors=escape, newline="\n") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                text = line.rstrip("\r\n")  # no bare strip: it eats an empty last column
-                if errors == "replace" and any("\udc80" <= character <= "\udcff" for character in text):
-                    broken += 1
-                    text = text.encode(errors="surrogateescape").decode(errors="replace")
-                if text.strip():
-                    yield number, text
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 after line {number}: {error.reason}") from None
-    if broken:
-        warnings.warn(f"{path}: {broken} lines are not UTF-8; U+FFFD stands for the broken bytes", stacklevel=2)
-
-
-def json_file(path: Path) -> Any:
-    """The one JSON value of a file; ValueError names the file and the line."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error.reason}") from None
-
-
-def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """(number, value) for each line of a jsonl file; ValueError names the file and the line."""
-    for number, line in lines(path):
-        try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: line {number}: not JSON: {error.msg}") from None
-
-
-def csv_rows(path: Path, *columns: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, row) of a comma-separated file with a header that has `columns`; empty rows are skipped."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        try:
-            header = next(reader, [])
-            lost = [column for column in columns if column not in header]
-            if lost:
-                raise ValueError(f"{path}: no column {', '.join(lost)}; the header is {','.join(header)!r}")
-            for row in reader:
-                if len(row) > len(header) or 0 < len(row) < len(header):
-                    raise ValueError(
-                        f"{path}: line {reader.line_num}: {len(row)} columns, the header has {len(header)}"
-                    )
-                if row:
-                    yield reader.line_num, dict(zip(header, row, strict=True))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: after line {reader.line_num}: {error}") from None
-
-
-def field(record: Any, key: str, path: Path, place: str) -> Any:
-    """`record[key]`; ValueError names the file, the place in it and the key."""
-    if not isinstance(record, dict) or record.get(key) is None:
-        raise ValueError(f"{path}: {place}: no {key!r}")
-    return record[key]

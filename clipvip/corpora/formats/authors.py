@@ -7,36 +7,49 @@ captions that each stand for themselves. The loader of the public code drew one 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipvip.config.data import CorpusSettings
-from clipvip.corpora.formats.annotation import Clip, Media, field, find, json_lines, paragraph
+from typing_extensions import TypedDict
 
-Texts = tuple[str, ...]
+from clipvip.config.data import CorpusSettings
+from clipvip.corpora.formats.annotation import Clip, Media, find, paragraph
+from clipvip.corpora.formats.border import Border, Kind, Name, Text
+
 Locate = Callable[[str], tuple[Media, ...]]
 
 
+class Line(TypedDict):
+    """A line of the file: a clip."""
+
+    clip_id: Name | int
+    text: Text | list[Text]
+
+
+LINE = Kind[Line](Line)
+
+
 def read(
-    root: Path, settings: CorpusSettings, locate: Locate, *, paragraphs: bool = False, single: bool = False
+    root: Path,
+    settings: CorpusSettings,
+    locate: Locate,
+    border: Border,
+    *,
+    paragraphs: bool = False,
+    single: bool = False,
 ) -> Iterator[Clip]:
     """The clips of each split's file, found by `locate`; with `paragraphs` their texts are joined.
 
-    `single`: the protocol tests on one text a clip. ValueError names a line without id or text, or with more than that.
+    `single`: the protocol tests on one text a clip; a clip with more is set aside.
     """
     for split, name in settings.annotations.items():
         path = find(root, name)
-        for number, record in json_lines(path):
-            place = f"line {number}"
-            clip_id = str(field(record, "clip_id", path, place))
-            texts = _texts(field(record, "text", path, place), path, place)
+        for place, line in border.json_lines(LINE, path):
+            clip_id, texts = str(line["clip_id"]), line["text"]
+            texts = texts if isinstance(texts, list) else [texts]
             if single and split == "test" and len(texts) > 1:
-                raise ValueError(
-                    f"{path}: {place}: {len(texts)} texts of {clip_id!r}, the protocol tests on one; give the file of "
-                    "that protocol, or set `protocol: full`"
+                border.set_aside(
+                    path,
+                    place,
+                    f"{len(texts)} texts of {clip_id!r}, the protocol tests on one; give the file of that protocol, "
+                    "or set `protocol: full`",
                 )
-            yield Clip(clip_id, split, paragraph(texts) if paragraphs else texts, locate(clip_id))
-
-
-def _texts(text: object, path: Path, place: str) -> Texts:
-    texts = text if isinstance(text, list) else [text]
-    if not all(isinstance(each, str) for each in texts):
-        raise ValueError(f"{path}: {place}: 'text' is neither a text nor a list of texts")
-    return tuple(texts)
+                continue
+            yield Clip(clip_id, split, paragraph(texts) if paragraphs else tuple(texts), locate(clip_id))

@@ -4,15 +4,35 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from clipvip.config.data import CorpusSettings
-from clipvip.corpora.formats.annotation import Clip, Split, field, find, find_any, json_file, places
+from clipvip.corpora.formats.annotation import Clip, Split, find, find_any, places
+from clipvip.corpora.formats.border import Border, Kind, Name, Text, json_object, member
 
 SOURCE = "caption"
 SPLITS: tuple[Split, ...] = ("train", "val")
 YEARS = ("2017", "2014")
 
 
-def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
+class Image(TypedDict):
+    """A record of `images`."""
+
+    id: int | Name
+    file_name: Name  # never built: 2014 names carry a prefix
+
+
+class Note(TypedDict):
+    """A record of `annotations`."""
+
+    image_id: int | Name
+    caption: Text
+
+
+IMAGE, NOTE = Kind[Image](Image), Kind[Note](Note)
+
+
+def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:
     """One clip of one image, with all of its captions; val where it is there."""
     train = find(root, *(f"captions_train{year}.json" for year in YEARS))
     year = next(year for year in YEARS if year in train.name)
@@ -20,13 +40,11 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
         path = find_any(root, f"captions_{split}{year}.json")
         if path is None:
             continue
-        data = json_file(path)
-        captions: defaultdict[int, list[str]] = defaultdict(list)  # annotations are not grouped by image
-        for number, note in enumerate(field(data, "annotations", path, "top")):
-            place = f"annotations[{number}]"
-            captions[field(note, "image_id", path, place)].append(field(note, "caption", path, place))
-        for number, image in enumerate(field(data, "images", path, "top")):
-            image_id = field(image, "id", path, f"images[{number}]")
-            name = field(image, "file_name", path, f"images[{number}]")  # never built: 2014 names carry a prefix
-            folders = (f"{split}{year}", f"images/{split}{year}", "images", "videos")
-            yield Clip(str(image_id), split, tuple(captions[image_id]), places(folders, [name]))
+        data = json_object(path)
+        captions: defaultdict[int | str, list[str]] = defaultdict(list)  # annotations are not grouped by image
+        for _, note in border.listed(NOTE, member(data, "annotations", path), path, "annotations"):
+            captions[note["image_id"]].append(note["caption"])
+        folders = (f"{split}{year}", f"images/{split}{year}", "images", "videos")
+        for _, image in border.listed(IMAGE, member(data, "images", path), path, "images"):
+            clip_id = str(image["id"])
+            yield Clip(clip_id, split, tuple(captions[image["id"]]), places(folders, [image["file_name"]]))

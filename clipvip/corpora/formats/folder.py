@@ -1,4 +1,5 @@
-"""A plain folder of videos or images with a csv: columns path and text, and if wanted split, start, end and clip_id.
+"""A plain folder of videos or images with a csv: columns path and text, and if wanted split, start, end, clip_id and
+source_video (the longer video, by any name, that several files were cut from).
 
 The csv is `annotations.csv`, or one a split as the setting `annotations` names them. A row is a text; rows of one clip
 are those with the same clip_id, or without one the same file and stretch (seconds).
@@ -6,10 +7,11 @@ are those with the same clip_id, or without one the same file and stretch (secon
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from clipvip.config.data import CorpusSettings
-from clipvip.corpora.formats.annotation import Clip, Media, Split, csv_rows, find
+from clipvip.corpora.formats.annotation import Clip, Media, Split, find
+from clipvip.corpora.formats.border import Border
 
 SOURCE = "caption"
 NAME = "annotations.csv"
@@ -17,17 +19,14 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Row = dict[str, str]
 
 
-def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
-    """A clip a row; ValueError names a row without a file, or of an unknown split."""
+def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:
+    """A clip a row; a row without a file, of an unknown split or with a stretch that is none is set aside."""
     for path, split in _files(root, settings):
-        for number, row in csv_rows(path, "path", "text"):
-            where = f"{path}: line {number}"
-            media = _media(row, where)
-            stretch = (
-                "" if media.start is None and media.end is None else f"@{_second(media.start)}-{_second(media.end)}"
-            )
-            clip_id = row.get("clip_id") or f"{media.path}{stretch}"
-            yield Clip(clip_id, split or _split(row, where), (row["text"],), (media,))
+        for number, row in border.csv_rows(path, "path", "text"):
+            try:
+                yield _clip(row, split)
+            except ValueError as error:
+                border.set_aside(path, f"line {number}", str(error))
 
 
 def _files(root: Path, settings: CorpusSettings) -> list[tuple[Path, Split | None]]:
@@ -36,16 +35,23 @@ def _files(root: Path, settings: CorpusSettings) -> list[tuple[Path, Split | Non
     return [(find(root, NAME), None)]
 
 
-def _media(row: Row, where: str) -> Media:
+def _clip(row: Row, split: Split | None) -> Clip:
+    """The clip of a row; ValueError says what is wrong with it."""
     if not row["path"]:
-        raise ValueError(f"{where}: no path")
-    start, end = (_seconds(row, name, where) for name in ("start", "end"))
+        raise ValueError("no path")
+    path = row["path"]
+    if path.startswith("./") or "/./" in path or "//" in path:  # another way to write the same name
+        path = str(PurePosixPath(path))
+    start, end = _seconds(row, "start"), _seconds(row, "end")
     if end is not None and end <= (start or 0.0):
-        raise ValueError(f"{where}: end {end:g} s is not after start {start or 0.0:g} s")
-    return Media(row["path"], start, end)
+        raise ValueError(f"end {end:g} s is not after start {start or 0.0:g} s")
+    stretch = "" if start is None and end is None else f"@{_second(start)}-{_second(end)}"
+    origin = row.get("source_video", "").strip() or None
+    clip_id = row.get("clip_id") or f"{path}{stretch}"
+    return Clip(clip_id, split or _split(row), (row["text"],), (Media(path, start, end),), origin)
 
 
-def _seconds(row: Row, name: str, where: str) -> float | None:
+def _seconds(row: Row, name: str) -> float | None:
     word = row.get(name, "").strip()
     if not word:
         return None
@@ -54,7 +60,7 @@ def _seconds(row: Row, name: str, where: str) -> float | None:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"{where}: {name} {word!r} is no number of seconds")
+        raise ValueError(f"{name} {word[:80]!r} is no number of seconds")
     return seconds
 
 
@@ -62,9 +68,9 @@ def _second(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:g}"
 
 
-def _split(row: Row, where: str) -> Split:
+def _split(row: Row) -> Split:
     named = row.get("split", "").strip() or "train"
     for split in SPLITS:
         if split == named:
             return split
-    raise ValueError(f"{where}: split {named!r} is none of {', '.join(SPLITS)}")
+    raise ValueError(f"split {named[:80]!r} is none of {', '.join(SPLITS)}")

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from typing_extensions import TypedDict
 
 from clipvip.config.data import CorpusSettings
 from clipvip.corpora import annotation_files
-from clipvip.corpora.formats.annotation import Clip, Media, field, find, json_lines
+from clipvip.corpora.formats.annotation import Clip, Media, find
+from clipvip.corpora.formats.border import Border, Kind, Name, Text
 from clipvip.data import lmdb_texts
 from clipvip.data.clip_ids import Ids
 from clipvip.data.text_store import Sentences
@@ -25,7 +27,30 @@ PART = 1 << 17  # lines at a time
 Pair = tuple[str, str]  # clip id, text
 
 
-def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
+class Cut(TypedDict):
+    """A clip of a video; it is cut already, so its span is not needed."""
+
+    clip_id: Name
+
+
+class Video(TypedDict):
+    """A line of a list."""
+
+    video_id: Name
+    clip: list[Cut]
+
+
+class Subtitle(TypedDict):
+    """What is said in a clip."""
+
+    clip_id: Name
+    text: Text
+
+
+VIDEO, SUBTITLES = Kind[Video](Video), Kind[Subtitle | list[Subtitle]](Subtitle | list[Subtitle])
+
+
+def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:
     """The clips of all lists in order of file name; a clip is its cut file."""
     databases = (root / name for name in ("subtitles", "subtitles.lmdb"))
     said = next(filter(lmdb_texts.is_database, databases), None) or find(root, annotation_files.HDVILA_SUBTITLES)
@@ -33,22 +58,22 @@ def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
     if not lists:
         raise ValueError(f"{root}: no metafiles/*.jsonl; check `root`")
     with tempfile.TemporaryDirectory(prefix="subtitles-") as folder:
-        subtitles = _subtitles(said, Path(folder))
+        subtitles = _subtitles(said, Path(folder), border)
         for path in lists:
-            for number, video in json_lines(path):
-                video_id = field(video, "video_id", path, f"line {number}")
-                for clip in field(video, "clip", path, f"line {number}"):
-                    clip_id = field(clip, "clip_id", path, f"line {number}")
-                    media = Media(f"video_clips/{video_id}/{clip_id}")  # cut already, so its span is not needed
+            for _, video in border.json_lines(VIDEO, path):
+                video_id = video["video_id"]
+                for clip in video["clip"]:
+                    clip_id = clip["clip_id"]
+                    media = Media(f"video_clips/{video_id}/{clip_id}")
                     texts = tuple(subtitles.get(clip_id, [])[-1:])  # the last line holds
                     yield Clip(clip_id, "train", texts, (media,), origin=video_id)
 
 
-def _subtitles(path: Path, folder: Path) -> Sentences:
+def _subtitles(path: Path, folder: Path, border: Border) -> Sentences:
     """The lines of clip_id and text, laid down in `folder`; a line may be a list of them."""
     schema = pa.schema({"clip_id": pa.large_string(), "text": pa.large_string()})
     with pq.ParquetWriter(folder / "subtitles.parquet", schema) as file:
-        for part in _parts(_pairs(path)):
+        for part in _parts(_pairs(path, border)):
             file.write_table(pa.table([[i for i, _ in part], [text for _, text in part]], schema=schema))
     ids = Ids.distinct(pq.read_table(folder / "subtitles.parquet", columns=["clip_id"])["clip_id"])
     batches = pq.ParquetFile(folder / "subtitles.parquet").iter_batches(PART)
@@ -56,16 +81,13 @@ def _subtitles(path: Path, folder: Path) -> Sentences:
     return Sentences(folder, ids)
 
 
-def _pairs(path: Path) -> Iterator[Pair]:
+def _pairs(path: Path, border: Border) -> Iterator[Pair]:
     if lmdb_texts.is_database(path):
         yield from lmdb_texts.pairs(path)
         return
-    for number, line in json_lines(path):
+    for _, line in border.json_lines(SUBTITLES, path):
         for record in line if isinstance(line, list) else [line]:
-            pair = field(record, "clip_id", path, f"line {number}"), field(record, "text", path, f"line {number}")
-            if not all(isinstance(each, str) for each in pair):
-                raise ValueError(f"{path}: line {number}: 'clip_id' and 'text' must be texts")
-            yield pair
+            yield record["clip_id"], record["text"]
 
 
 def _parts(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:

@@ -4,21 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clipvip.config.data import CorpusSettings
-from clipvip.corpora.formats.annotation import Clip, Media, Split, csv_rows, find_any
+from clipvip.corpora.formats.annotation import Clip, Media, Split, find_any
+from clipvip.corpora.formats.border import Border
 
 SOURCE = "alt"
 SIZES = ("2M", "10M")
 SPLITS: tuple[Split, ...] = ("train", "val")
 
 
-def read(root: Path, settings: CorpusSettings) -> Iterator[Clip]:
+def read(root: Path, settings: CorpusSettings, border: Border) -> Iterator[Clip]:
     """The rows of train, and of val where it is there; where both sizes lie in one folder `protocol` chooses."""
     size = _size(root, settings)
     for split in SPLITS:
         path = find_any(root, f"results_{size}_{split}.csv")
         if path is None:
             continue
-        for number, row in csv_rows(path, "videoid", "page_dir", "name"):
+        for number, row in border.csv_rows(path, "videoid", "page_dir", "name"):
             video_id, folder = row["videoid"].strip().removesuffix(".0"), row["page_dir"].strip()
             name = f"{folder}/{video_id}.mp4" if folder else f"{video_id}.mp4"
             media = (Media(f"videos/{name}"), Media(name)) if video_id else ()

@@ -10,7 +10,12 @@ from clipvip.config.registry import stage_of
 from clipvip.results import numbers, study_files
 from clipvip.results.finished import generated, read_plan
 
-VERDICTS = {"yes": "appears", "no": "does not appear, the contrary is measured", "undetermined": "is undetermined"}
+VERDICTS = {
+    "yes": "appears",
+    "no": "does not appear, the contrary is measured",
+    "undetermined": "is undetermined",
+    "not run": "was not run",
+}
 
 
 def findings(folder: Path) -> str:
@@ -42,9 +47,10 @@ def _overall(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
     where, count = f"In the experiment {plan['experiment']}", len(verdicts)
     if count == 0:
         return f"{where} nothing was expected of this study, so nothing is concluded from it."
-    held, against = (int((verdicts["verdict"] == name).sum()) for name in ("yes", "no"))
+    held, against, lacking = (int((verdicts["verdict"] == name).sum()) for name in ("yes", "no", "not run"))
     shares = f"{held} of its {count} expected differences appear, {against} are contradicted, "
-    shares += f"{count - held - against} are undetermined"
+    shares += f"{count - held - against - lacking} are undetermined"
+    shares += f", {lacking} were not run for want of data" if lacking else ""
     if held == count:
         return f"{where} the claim appears: {shares}."
     return f"{where} the claim {'appears only in part' if held else 'does not appear'}: {shares}."
@@ -53,6 +59,8 @@ def _overall(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
 def _line(row: Any) -> str:
     """One expectation: both values, their difference (left minus right) with its interval, and the verdict."""
     metric = str(row["metric"])
+    if row["verdict"] == "not run":
+        return f"`{row['expect']}`: {row['note']}."
     if any(pd.isna(row[key]) for key in ("left", "right", "difference")):
         return f"`{row['expect']}` is undetermined: a value is missing."
     said = f"`{row['expect']}` {VERDICTS[row['verdict']]}: "
@@ -86,7 +94,7 @@ def _missing(folder: Path) -> str:
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     if "status" not in table.columns:
         return ""
-    missing = table[table["status"] != "finished"]
+    missing = table[(table["status"] != "finished") & ~table["status"].str.startswith("not run")]
     names = ", ".join(_unfinished(row) for _, row in missing.iterrows())
     return f"Not finished, and so not counted: {names}." if names else ""
 

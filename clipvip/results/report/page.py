@@ -88,6 +88,9 @@ def _not_run(folders: list[Path], plans: list[dict[str, Any]], cells: dict[str, 
                 who, _ = asked.setdefault(f"{use.stage}/{use.key}", ([], reasons.get(use.key, "not made yet")))
                 who.append(f"{plan['study']}{of} ({use.role})")
     found = [(f"{name}: {'; '.join(who)}", why) for name, (who, why) in asked.items()]
+    for plan in plans:
+        lacking = (plan.get("left_out") or {}) | {r["variant"]: r["not_run"] for r in plan["rows"] if r.get("not_run")}
+        found += [(f"{plan['study']}: {name}", f"not run: no data ({why})") for name, why in lacking.items()]
     given, beside = (
         {folder.resolve() for folder in folders},
         sorted(folders[0].resolve().parent.glob(f"*/{study_files.PLAN}")),

@@ -1,6 +1,7 @@
 """A study in a terminal, or in a README: its verdicts and its main columns with their intervals, as Markdown."""
 
 from pathlib import Path
+from typing import Any
 
 from clipvip.results import numbers, study_files
 from clipvip.results.finished import read_plan
@@ -17,6 +18,7 @@ def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order
             [str(row["variant"]), *(numbers.of_row(row, metric) for metric in metrics)] for _, row in summary.iterrows()
         ]
         blocks.append(_table(["variant", *metrics], rows))
+    blocks += [f"{name}: not run: no data ({why})" for name, why in _left_out(plan).items()]
     if len(verdicts):
         answers = [[row["expect"], str(row["verdict"]), numbers.difference_of(row)] for _, row in verdicts.iterrows()]
         expected = "the paper leads one to expect" if plan.get("claim") else "expected"
@@ -41,6 +43,11 @@ def _published(folder: Path) -> str:
     ]
     heads = ["variant", "metric", "published", "here", "here - published (95 % interval of ours)", "read in"]
     return _table(heads, rows)
+
+
+def _left_out(plan: dict[str, Any]) -> dict[str, str]:
+    """Set, language source or variant that is not there -> why."""
+    return (plan.get("left_out") or {}) | {r["variant"]: r["not_run"] for r in plan["rows"] if r.get("not_run")}
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
