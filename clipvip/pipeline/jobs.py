@@ -15,7 +15,7 @@ from clipvip.config.base import digest
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
-from clipvip.pipeline.store import folder, spec_path, state, work_folder, write_spec
+from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.study import Study
 from clipvip.results import study_files
 from clipvip.runtime import cell_files
@@ -225,5 +225,6 @@ def _start(cell: Cell) -> str:
 
 def shard_file(root: Path, captions: Cell, shard: int, num_shards: int) -> Path:
     """Where a captioning shard leaves its part for the cell that merges them."""
-    work = work_folder(root, captions.name, captions.lineage)
+    made_of = contents(root, {role: cell.name for role, cell in captions.inputs.items()})
+    work = work_folder(root, captions.name, captions.lineage, made_of or {})  # without inputs there is no such folder
     return work / f"shard-{shard}-of-{num_shards}.parquet"

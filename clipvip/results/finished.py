@@ -12,7 +12,7 @@ from typing import Any
 
 from clipvip.config.registry import stage_of
 from clipvip.results import study_files
-from clipvip.runtime import cell_files
+from clipvip.runtime import cell_files, receipts
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,10 @@ def _key(name: str) -> str:
 def find(results: Path, key: str) -> Finished:
     """The finished cell of this key (or `<stage>/<key>`); ValueError where it is not there or not finished."""
     for folder in sorted((results / "cells").glob(f"*/{_key(key)}")):
-        config, receipt = folder / cell_files.CONFIG, folder / cell_files.RECEIPT
-        if config.is_file() and receipt.is_file():
-            made = json.loads(config.read_text())
+        made, receipt = receipts.read_json(folder / cell_files.CONFIG), receipts.read(folder)
+        if made is not None and receipt is not None:
             inputs = {role: _key(name) for role, name in (made.get("inputs") or {}).items()}
-            return Finished(
-                made["stage"], folder.name, folder, made["settings"], inputs, json.loads(receipt.read_text())
-            )
+            return Finished(made["stage"], folder.name, folder, made["settings"], inputs, receipt)
     raise ValueError(f"{results / 'cells'}: no finished cell {key}; run the workflow to its end first")
 
 
