@@ -6,17 +6,18 @@ from typing import Any
 
 
 def _table(arguments: argparse.Namespace) -> None:
-    import json
-
+    from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tables import make
 
-    print(make(json.loads(arguments.plan.read_text()), arguments.plan.parent))
+    folder = arguments.plan.parent
+    plan = read_plan(folder)
+    refuse_if_empty(plan, folder)
+    print(make(plan, folder))
 
 
 def _track(arguments: argparse.Namespace) -> None:
-    import json
-
     from clipvip.results import study_files
+    from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tracking import mirror
 
     if not arguments.plan:
@@ -27,8 +28,10 @@ def _track(arguments: argparse.Namespace) -> None:
             raise ValueError(
                 f"{path}: neither a {study_files.PLAN} nor the folder of an experiment (results/<experiment>)"
             )
-        for plan in plans:
-            print(f"{plan.parent.name}: {mirror.mirror(json.loads(plan.read_text()), arguments.uri, plan.parent)}")
+        for folder in (each.parent for each in plans):
+            plan = read_plan(folder)
+            refuse_if_empty(plan, folder)
+            print(f"{folder.name}: {mirror.mirror(plan, arguments.uri, folder)}")
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -153,7 +153,8 @@ class Jobs:
         return self.root / self.grid.experiment.name / "studies" / name
 
     def prepare(self) -> None:
-        """Write specs and study plans where they changed; make markers agree with the receipts."""
+        """Write specs and study plans where they changed; make markers agree with the receipts and the store."""
+        self._sync_store()
         for cell in self.grid.cells.values():
             write_spec(self.root, cell)
         for job in self.by_id.values():
@@ -166,6 +167,13 @@ class Jobs:
             made = all(Path(marker).exists() for marker in self.study_markers(study))
             if not made or not path.with_name(study_files.TABLE).exists():
                 Path(self.table_marker(study)).unlink(missing_ok=True)
+
+    def _sync_store(self) -> None:
+        """A store that is gone is filled again from the cells."""
+        store = self.tracking.removeprefix("sqlite:///")
+        if store != self.tracking and not Path(store).is_file():
+            for marker in (self.root / "mlflow.created", *self.study_folder("any").parent.glob("*/tracked")):
+                marker.unlink(missing_ok=True)
 
     def _sync(self, job: Job) -> None:
         marker = Path(self.marker(job))
@@ -208,7 +216,6 @@ class Jobs:
             "rows": rows,
             "gap": study.gap.key if study.gap else None,
             "captions": captions,
-            "results": str(self.root),
             "published": [experiment.published_in, experiment.published] if experiment.published else None,
             "made_by": {name: fingerprint(f"clipvip.{name}") for name in MADE_BY},
         }
