@@ -16,12 +16,14 @@ from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
+from clipvip.pipeline.stores import forget
 from clipvip.pipeline.study import Study
 from clipvip.results import study_files
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 from clipvip.runtime.fingerprint import fingerprint
 from clipvip.runtime.options import words
+from clipvip.runtime.stores import MLFLOW
 
 # Modules that make what stands in a study's folder: a change in them makes it anew.
 MADE_BY = (
@@ -131,7 +133,7 @@ class Jobs:
     @cached_property
     def tracking(self) -> str:
         """The MLflow store of the experiment: a URI."""
-        return self.grid.experiment.tracking or f"sqlite:///{self.root.absolute()}/mlflow.db"
+        return self.grid.experiment.tracking or f"sqlite:///{self.root.absolute()}/{MLFLOW}"
 
     @property
     def live(self) -> bool:
@@ -172,8 +174,7 @@ class Jobs:
         """A store that is gone is filled again from the cells."""
         store = self.tracking.removeprefix("sqlite:///")
         if store != self.tracking and not Path(store).is_file():
-            for marker in (self.root / "mlflow.created", *self.study_folder("any").parent.glob("*/tracked")):
-                marker.unlink(missing_ok=True)
+            forget(self.root)
 
     def _sync(self, job: Job) -> None:
         marker = Path(self.marker(job))

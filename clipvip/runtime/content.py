@@ -67,6 +67,16 @@ def damage(folder: Path, *, verify: bool = False, top_only: bool = False) -> str
     return None
 
 
+def unlisted(folder: Path) -> list[Path]:
+    """Files that were not there when the cell was made; none where nothing was recorded."""
+    try:
+        with open(folder / cell_files.FILES, newline="", encoding="utf-8") as file:
+            listed = {row[0] for row in csv.reader(file) if row}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    return [path for name, path in _files(folder) if name not in listed]
+
+
 def _write(folder: Path, rows: Iterable[Sequence[object]]) -> None:
     with written(folder / cell_files.FILES) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)

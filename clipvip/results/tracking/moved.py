@@ -29,7 +29,7 @@ def settle(store: Path) -> int:
         return 0
     try:
         with contextlib.closing(sqlite3.connect(store, timeout=60)) as found, found:
-            before = _recorded(found)
+            before = recorded(found)
             if before is None or before == here or before.name != ARTIFACTS:
                 return 0
             return sum(_replace(found, *column, before, here) for column in COLUMNS) + _tag(found, here)
@@ -40,7 +40,8 @@ def settle(store: Path) -> int:
         ) from None
 
 
-def _recorded(found: sqlite3.Connection) -> Path | None:
+def recorded(found: sqlite3.Connection) -> Path | None:
+    """Where a store keeps the files of its runs, as written when it was made."""
     rows = found.execute("SELECT value FROM experiment_tags WHERE experiment_id = 0 AND key = 'artifacts'").fetchall()
     return Path(rows[0][0]) if rows else None
 
