@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import os
 import sys
 
 from clipvip.commands import cells, data, model, results, run
@@ -26,6 +27,9 @@ def main(words: list[str] | None = None) -> int:
             return arguments.do(arguments) or 0
     except ValueError as error:
         return _said(str(error), 1)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may Python's own last flush fail
+        return 0
     except OSError as error:
         return _said(_of_system(error), 1)
     except stopping.Stopped as stop:

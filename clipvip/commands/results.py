@@ -54,6 +54,18 @@ def _results_page(arguments: argparse.Namespace) -> None:
         refresh(arguments.readme, arguments.experiment)
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    from clipvip.results import archive
+
+    print(f"{arguments.file}: {archive.export(arguments.study, arguments.file)}")
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from clipvip.results import archive
+
+    print(f"{arguments.results}: {archive.bring(arguments.file, arguments.results)}")
+
+
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("table", help="write a study's table, tests and verdicts from its finished cells")
@@ -80,3 +92,13 @@ def add(commands: Any) -> None:
     one.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the page (default: docs/results.md)")
     one.add_argument("--readme", type=Path, help="also refresh the verdicts between the marks of this page")
     one.set_defaults(do=_results_page)
+
+    one = commands.add_parser("export", help="write a study with what its cells say as one file (an RO-Crate)")
+    one.add_argument("study", type=Path, help="study folder, for example results/mini/studies/main")
+    one.add_argument("file", type=Path, help="the file to write, for example main.crate.zip")
+    one.set_defaults(do=_export)
+
+    one = commands.add_parser("import", help="bring an exported study into a results folder, checked on arrival")
+    one.add_argument("file", type=Path, help="a file that `clipvip export` wrote")
+    one.add_argument("results", type=Path, help="results folder; best one of its own")
+    one.set_defaults(do=_import)

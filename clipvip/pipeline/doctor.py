@@ -79,6 +79,8 @@ def _cells(root: Path, *, verify: bool) -> Iterator[Finding]:
                 fix = "removed; the workflow makes it anew"
                 yield Finding("no receipt", folder, "a cell that does not count as finished", fix, _remover(folder))
             continue
+        if receipts.PARTIAL in receipt:
+            continue
         damage = content.damage(folder, verify=verify)
         if damage is not None:
             yield _damaged(root, name, folder, damage)

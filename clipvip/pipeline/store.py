@@ -41,6 +41,8 @@ def state(root: Path, cell: Cell) -> str:
     if found is None:
         failed = receipts.failure(failure_path(root, cell.name))
         return "missing" if failed is None else f"failed: {failed}"
+    if receipts.PARTIAL in found:
+        return "stale: brought in with its results only"
     if found.get("lineage") != cell.lineage:
         own = found["fingerprint"] != cell.fingerprint
         return "stale: the code of its stage changed" if own else "stale: something it is made from changed"

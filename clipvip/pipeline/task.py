@@ -41,7 +41,9 @@ class Task:
     def made(self) -> bool:
         """Whether it is there, by today's code from what its inputs hold."""
         found = receipt(self.root, self.name)
-        return found is not None and found.get("lineage") == self.lineage and not changed_inputs(self.root, found)
+        if found is None or receipts.PARTIAL in found or found.get("lineage") != self.lineage:
+            return False
+        return not changed_inputs(self.root, found)
 
     def check_inputs(self, *, verify: bool) -> None:
         """ValueError, naming the file, where an input was damaged since it was made; it is no finished cell then."""
@@ -73,6 +75,6 @@ def task_of(root: Path, name: str, read: dict[str, Any]) -> Task:
 
 def _finished(root: Path, name: str) -> dict[str, Any]:
     found = receipt(root, name)
-    if found is None:
+    if found is None or receipts.PARTIAL in found:
         raise ValueError(f"{folder(root, name)}: this input is not made yet; run its spec first")
     return found

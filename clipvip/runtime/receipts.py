@@ -7,6 +7,7 @@ from typing import Any
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 
+PARTIAL = "partial"  # entry of a receipt: results only, brought in from another laboratory
 NEEDED = ("fingerprint",)
 
 
