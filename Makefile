@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench mutants docs ui clean
+.PHONY: setup ablate smoke test bench chaos mutants docs ui clean
 
 setup: .venv/installed
 
@@ -36,6 +36,10 @@ test: setup
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
 	BENCH_FULL=$(FULL) python -m pytest tests/benchmarks -m slow -s -o addopts=
+
+# The smoke grid under kills at random moments, against an undisturbed run.
+chaos: setup
+	python tests/chaos/kills.py --kills $(or $(KILLS),40)
 
 # Changes the library in a copy, one place at a time: the tests of the file must fail.
 mutants: setup

@@ -1,4 +1,4 @@
-"""Commands on the cells of experiments: `cells`, `adopt`, `clean`."""
+"""Commands on the cells of experiments: `cells`, `adopt`, `clean`, `doctor`."""
 
 import argparse
 import os
@@ -49,6 +49,17 @@ def _adopt(arguments: argparse.Namespace) -> None:
         print(f"{adopt(found, arguments.why, given(arguments))} cells adopted")
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from clipvip.pipeline import doctor
+
+    found = doctor.examine(arguments.results, verify=not arguments.quick)
+    print(doctor.facts(found) if arguments.json else doctor.listing(found, arguments.results))
+    if arguments.fix:
+        print(f"{doctor.mend(found)} mended")
+        return 0
+    return int(any(each.kind not in doctor.HARMLESS for each in found))
+
+
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("cells", help="list study, variant, seed -> cell, its state and why it is stale")
@@ -69,3 +80,12 @@ def add(commands: Any) -> None:
     one.add_argument("experiment", type=Path, nargs="+", help="YAML files of all experiments that share the results")
     one.add_argument("--yes", action="store_true", help="remove them")
     one.set_defaults(do=_clean)
+
+    one = commands.add_parser(
+        "doctor", help="find (with --fix mend) torn, damaged, orphaned and lost files of a results folder"
+    )
+    one.add_argument("results", type=Path, help="a results folder, for example results")
+    one.add_argument("--fix", action="store_true", help="take away what is broken, so that the workflow makes it anew")
+    one.add_argument("--quick", action="store_true", help="read only files whose size or time changed")
+    one.add_argument("--json", action="store_true", help="print the findings as JSON")
+    one.set_defaults(do=_doctor)

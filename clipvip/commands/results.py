@@ -6,17 +6,18 @@ from typing import Any
 
 
 def _table(arguments: argparse.Namespace) -> None:
-    import json
-
+    from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tables import make
 
-    print(make(json.loads(arguments.plan.read_text()), arguments.plan.parent))
+    folder = arguments.plan.parent
+    plan = read_plan(folder)
+    refuse_if_empty(plan, folder)
+    print(make(plan, folder))
 
 
 def _track(arguments: argparse.Namespace) -> None:
-    import json
-
     from clipvip.results import study_files
+    from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tracking import mirror
 
     if not arguments.plan:
@@ -27,8 +28,10 @@ def _track(arguments: argparse.Namespace) -> None:
             raise ValueError(
                 f"{path}: neither a {study_files.PLAN} nor the folder of an experiment (results/<experiment>)"
             )
-        for plan in plans:
-            print(f"{plan.parent.name}: {mirror.mirror(json.loads(plan.read_text()), arguments.uri, plan.parent)}")
+        for folder in (each.parent for each in plans):
+            plan = read_plan(folder)
+            refuse_if_empty(plan, folder)
+            print(f"{folder.name}: {mirror.mirror(plan, arguments.uri, folder)}")
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -49,6 +52,18 @@ def _results_page(arguments: argparse.Namespace) -> None:
     print(write(arguments.experiment, arguments.out))
     if arguments.readme is not None:
         refresh(arguments.readme, arguments.experiment)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from clipvip.results import archive
+
+    print(f"{arguments.file}: {archive.export(arguments.study, arguments.file)}")
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from clipvip.results import archive
+
+    print(f"{arguments.results}: {archive.bring(arguments.file, arguments.results)}")
 
 
 def add(commands: Any) -> None:
@@ -77,3 +92,13 @@ def add(commands: Any) -> None:
     one.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the page (default: docs/results.md)")
     one.add_argument("--readme", type=Path, help="also refresh the verdicts between the marks of this page")
     one.set_defaults(do=_results_page)
+
+    one = commands.add_parser("export", help="write a study with what its cells say as one file (an RO-Crate)")
+    one.add_argument("study", type=Path, help="study folder, for example results/mini/studies/main")
+    one.add_argument("file", type=Path, help="the file to write, for example main.crate.zip")
+    one.set_defaults(do=_export)
+
+    one = commands.add_parser("import", help="bring an exported study into a results folder, checked on arrival")
+    one.add_argument("file", type=Path, help="a file that `clipvip export` wrote")
+    one.add_argument("results", type=Path, help="results folder; best one of its own")
+    one.set_defaults(do=_import)

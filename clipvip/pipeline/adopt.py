@@ -17,7 +17,8 @@ from clipvip.pipeline.cell import Cell, lineage_of, part_of
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.runner import made_beside
 from clipvip.pipeline.same_files import first_difference
-from clipvip.pipeline.store import folder, receipt, rewrite_receipt
+from clipvip.pipeline.store import folder, receipt
+from clipvip.runtime import receipts
 from clipvip.runtime.files import locked
 
 Kind = tuple[str, str | None, str]  # stage, its part, the fingerprint that the receipts hold
@@ -111,7 +112,7 @@ class Adoption:
                 if receipt(self.root, each.cell.name) != each.receipt:
                     raise ValueError(f"{each.cell.name} was made again meanwhile; adopt the others anew")
                 notes = [*each.receipt.get("adopted", []), note]
-                rewrite_receipt(self.root, each.cell.name, {**each.receipt, **today, "adopted": notes})
+                receipts.write(folder(self.root, each.cell.name), {**each.receipt, **today, "adopted": notes})
         return len(self.stale)
 
     def listing(self) -> str:

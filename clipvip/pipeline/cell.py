@@ -27,9 +27,9 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """12 hex digits over stage, settings that are not at their default, and keys of inputs."""
-        inputs = {role: cell.key for role, cell in self.inputs.items() if not _unkeyed(role)}
-        unkeyed = set(self.settings.unkeyed)
-        settings = self.settings.model_dump(mode="json", exclude_defaults=True, exclude=unkeyed)
+        inputs = {role: cell.key for role, cell in self.inputs.items() if not unkeyed(role)}
+        left_out = set(self.settings.unkeyed)
+        settings = self.settings.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
         return digest({"stage": self.stage, "settings": settings, "inputs": inputs})
 
     @cached_property
@@ -53,7 +53,7 @@ class Cell:
         return {"stage": self.stage, "settings": self.settings.model_dump(mode="json"), "inputs": inputs}
 
 
-def _unkeyed(role: str) -> bool:
+def unkeyed(role: str) -> bool:
     """`frames` or, for example, `validation:frames`: what follows from the other inputs."""
     stage = STAGES.get(role.split(":")[-1])
     return stage is not None and not stage.keyed
@@ -61,7 +61,7 @@ def _unkeyed(role: str) -> bool:
 
 def lineage_of(own: str, inputs: Mapping[str, str]) -> str:
     """Lineage of a cell from the fingerprint of its stage and the lineages of its inputs."""
-    kept = {role: lineage for role, lineage in inputs.items() if not _unkeyed(role)}
+    kept = {role: lineage for role, lineage in inputs.items() if not unkeyed(role)}
     return digest([own, kept])
 
 

@@ -14,9 +14,8 @@ from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, 
 from clipvip.config.study import StudySettings, VariantSettings
 from clipvip.pipeline import given_weights
 from clipvip.pipeline.cell import Cell
-from clipvip.pipeline.study import Row, Start, Study
 from clipvip.pipeline.left_out import absent_corpora, lacking_for, left_out_of
-from clipvip.pipeline.study import Row, Study
+from clipvip.pipeline.study import Row, Start, Study
 
 Tuning = dict[str, FinetuneSettings]  # by downstream set
 

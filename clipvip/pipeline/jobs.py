@@ -15,13 +15,15 @@ from clipvip.config.base import digest
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
-from clipvip.pipeline.store import folder, spec_path, state, work_folder, write_spec
+from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
+from clipvip.pipeline.stores import forget
 from clipvip.pipeline.study import Study
 from clipvip.results import study_files
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 from clipvip.runtime.fingerprint import fingerprint
 from clipvip.runtime.options import words
+from clipvip.runtime.stores import MLFLOW
 
 # Modules that make what stands in a study's folder: a change in them makes it anew.
 MADE_BY = (
@@ -131,7 +133,7 @@ class Jobs:
     @cached_property
     def tracking(self) -> str:
         """The MLflow store of the experiment: a URI."""
-        return self.grid.experiment.tracking or f"sqlite:///{self.root.absolute()}/mlflow.db"
+        return self.grid.experiment.tracking or f"sqlite:///{self.root.absolute()}/{MLFLOW}"
 
     @property
     def live(self) -> bool:
@@ -153,7 +155,8 @@ class Jobs:
         return self.root / self.grid.experiment.name / "studies" / name
 
     def prepare(self) -> None:
-        """Write specs and study plans where they changed; make markers agree with the receipts."""
+        """Write specs and study plans where they changed; make markers agree with the receipts and the store."""
+        self._sync_store()
         for cell in self.grid.cells.values():
             write_spec(self.root, cell)
         for job in self.by_id.values():
@@ -166,6 +169,12 @@ class Jobs:
             made = all(Path(marker).exists() for marker in self.study_markers(study))
             if not made or not path.with_name(study_files.TABLE).exists():
                 Path(self.table_marker(study)).unlink(missing_ok=True)
+
+    def _sync_store(self) -> None:
+        """A store that is gone is filled again from the cells."""
+        store = self.tracking.removeprefix("sqlite:///")
+        if store != self.tracking and not Path(store).is_file():
+            forget(self.root)
 
     def _sync(self, job: Job) -> None:
         marker = Path(self.marker(job))
@@ -212,7 +221,6 @@ class Jobs:
             "rows": rows,
             "gap": study.gap.key if study.gap else None,
             "captions": captions,
-            "results": str(self.root),
             "published": [experiment.published_in, scale] if scale else None,
             "made_by": {name: fingerprint(f"clipvip.{name}") for name in MADE_BY},
         }
@@ -229,5 +237,6 @@ def _start(cell: Cell) -> str:
 
 def shard_file(root: Path, captions: Cell, shard: int, num_shards: int) -> Path:
     """Where a captioning shard leaves its part for the cell that merges them."""
-    work = work_folder(root, captions.name, captions.lineage)
+    made_of = contents(root, {role: cell.name for role, cell in captions.inputs.items()})
+    work = work_folder(root, captions.name, captions.lineage, made_of or {})  # without inputs there is no such folder
     return work / f"shard-{shard}-of-{num_shards}.parquet"

@@ -12,30 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipvip.config.base import Settings, build
+from clipvip.config.base import build
 from clipvip.config.registry import STAGES
-from clipvip.pipeline.cell import lineage_of, stage_fingerprint
-from clipvip.pipeline.store import failure_path, folder, receipt, work_folder
-from clipvip.runtime import cell_files
+from clipvip.pipeline.cell import stage_fingerprint
+from clipvip.pipeline.store import failure_path, folder
+from clipvip.pipeline.task import Task, read_spec, settings_of, task_of
+from clipvip.runtime import cell_content, cell_files, receipts
 from clipvip.runtime.context import Pruned, Run
 from clipvip.runtime.files import locked, place, write_whole
+from clipvip.runtime.machine import machine
 from clipvip.runtime.monitor import Usage
 from clipvip.runtime.provenance import commit, versions
-
-
-def settings_of(stage: str, data: Any, where: str) -> Settings:
-    """Settings of a stage from plain data."""
-    return build(STAGES[stage].settings, data, where)
-
-
-def read_spec(spec: Path) -> tuple[dict[str, Any], Path, str, str]:
-    """The content of a spec file, the results root, and the cell's name and lineage. Inputs must be finished."""
-    root, read = spec.parent.parent, json.loads(spec.read_text())
-    inputs = {role: _finished(root, other) for role, other in read["inputs"].items()}
-    settings = settings_of(read["stage"], read["settings"], str(spec))
-    own = stage_fingerprint(read["stage"], settings)
-    lineage = lineage_of(own, {role: found["lineage"] for role, found in inputs.items()})
-    return read, root, f"{read['stage']}/{spec.stem.split('-')[1]}", lineage
 
 
 def run_spec(spec: Path, **how: Any) -> Path:
@@ -43,28 +30,33 @@ def run_spec(spec: Path, **how: Any) -> Path:
 
     `how`: fields of `Run` beside `work`.
     """
-    read, root, name, lineage = read_spec(spec)
-    target, run = folder(root, name), build(Run, {"work": work_folder(root, name, lineage), **how}, "run")
-    with locked(root / "locks" / name.replace("/", "-")) if run.rank == 0 else contextlib.nullcontext():
+    task = read_spec(spec)
+    run = build(Run, {"work": task.work, **how}, "run")
+    with locked(_lock(task)) if run.rank == 0 else contextlib.nullcontext():
         if run.rank == 0:
-            for left in target.parent.glob(f".{target.name}-*"):  # of a killed run; the lock is ours
+            for left in task.target.parent.glob(f".{task.target.name}-*"):  # of a killed run; the lock is ours
                 shutil.rmtree(left)
-        found = receipt(root, name)
-        if run.agree(found is not None and found["lineage"] == lineage):
-            return target
+        if run.agree(task.made() and cell_content.damage(task.target, verify=run.verify) is None):
+            return task.target
         run.work.mkdir(parents=True, exist_ok=True)
         try:
-            if run.rank == 0 or STAGES[read["stage"]].shared:
-                _make(root, name, read, lineage, target, run)
+            if run.rank == 0:
+                task.check_inputs(verify=run.verify)
+            if run.rank == 0 or STAGES[task.stage].shared:
+                _make(task, run)
             run.agree(True)  # the cell is there
         except Pruned:
-            _forget(target, run)
+            _forget(task.target, run)
             raise
         except Exception as error:
             said = {"reason": str(error) or repr(error), "trace": traceback.format_exc()}
-            write_whole(failure_path(root, name), json.dumps(said))
+            write_whole(failure_path(task.root, task.name), json.dumps(said))
             raise
-    return target
+    return task.target
+
+
+def _lock(task: Task, part: str = "") -> Path:
+    return task.root / "locks" / f"{task.name.replace('/', '-')}{part}"
 
 
 def _forget(target: Path, run: Run) -> None:
@@ -73,16 +65,17 @@ def _forget(target: Path, run: Run) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _make(root: Path, name: str, read: dict[str, Any], lineage: str, target: Path, run: Run) -> None:
+def _make(task: Task, run: Run) -> None:
+    target = task.target
     beside = target.with_name(f".{target.name}-{run.rank}-{os.getpid()}")
-    _write(root, name, read, lineage, beside, run)
+    _write(task, beside, run)
     if run.rank > 0:
         shutil.rmtree(beside)
         return
     if target.exists():
         shutil.rmtree(target)
     place(beside, target)
-    failure_path(root, name).unlink(missing_ok=True)
+    failure_path(task.root, task.name).unlink(missing_ok=True)
     shutil.rmtree(run.work, ignore_errors=True)
 
 
@@ -92,65 +85,62 @@ def made_beside(root: Path, name: str, read: dict[str, Any], **how: Any) -> Iter
 
     Beside, because a cell names its inputs by where they lie from it.
     """
-    target = folder(root, name)
+    task = task_of(root, name, read)
+    target = task.target
     beside = target.with_name(f".{target.name}-again-{os.getpid()}")
     run = build(Run, {"work": beside.with_name(f"{beside.name}-work"), **how}, "run")
     try:
         run.work.mkdir()
-        _write(root, name, read, "", beside, run)
+        _write(task, beside, run)
         yield beside
     finally:
         for left in (beside, run.work):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _write(root: Path, name: str, read: dict[str, Any], lineage: str, out: Path, run: Run) -> None:
+def _write(task: Task, out: Path, run: Run) -> None:
     """Everything that a cell's folder holds."""
     started, clock = datetime.now(UTC), time.perf_counter()
-    settings = settings_of(read["stage"], read["settings"], f"specs of {name}")
+    settings = settings_of(task.stage, task.settings, f"specs of {task.name}")
     out.mkdir(parents=True)
-    stage = STAGES[read["stage"]]
+    stage = STAGES[task.stage]
     make = getattr(importlib.import_module(stage.module), stage.make.split(":")[1])
-    inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
+    inputs = {role: folder(task.root, other) for role, other in task.inputs.items()}
     with Usage(out / cell_files.SYSTEM):
         facts = make(settings, inputs, out, run)
+    config = {"stage": task.stage, "settings": task.settings, "inputs": task.inputs}
+    write_whole(out / cell_files.CONFIG, json.dumps(config, indent=1) + "\n")
     own = {
-        "stage": read["stage"],
-        "key": name.split("/")[1],
+        "stage": task.stage,
+        "key": task.name.split("/")[1],
         "status": "finished",
-        "fingerprint": stage_fingerprint(read["stage"], settings),
-        "lineage": lineage,
-        "inputs": read["inputs"],
+        "fingerprint": stage_fingerprint(task.stage, settings),
+        "lineage": task.lineage,
+        "inputs": task.inputs,
+        "read": task.made_of,
+        "content": cell_content.record(out) if run.rank == 0 else None,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 2),
         "versions": versions(),
         "commit": commit(),
+        "machine": machine(),
     }
-    config = {"stage": read["stage"], "settings": read["settings"], "inputs": read["inputs"]}
-    write_whole(out / cell_files.CONFIG, json.dumps(config, indent=1) + "\n")
-    write_whole(out / cell_files.RECEIPT, json.dumps({**facts, **own}, indent=1) + "\n")
-
-
-def _finished(root: Path, name: str) -> dict[str, Any]:
-    found = receipt(root, name)
-    if found is None:
-        raise ValueError(f"{folder(root, name)}: this input is not made yet; run its spec first")
-    return found
+    receipts.write(out, {**facts, **own})
 
 
 def run_shard(spec: Path, shard: int, num_shards: int, **how: Any) -> None:
     """Caption shard `shard` of `num_shards` and leave it for the cell that merges them, unless that is made."""
-    read, root, name, lineage = read_spec(spec)
-    if read["stage"] != "captions":
-        raise ValueError(f"{spec}: only the captions stage runs in shards, this is {read['stage']}")
-    with locked(root / "locks" / f"{name.replace('/', '-')}-{shard}-of-{num_shards}"):
-        made = receipt(root, name)
-        if made is not None and made["lineage"] == lineage:
+    task = read_spec(spec)
+    if task.stage != "captions":
+        raise ValueError(f"{spec}: only the captions stage runs in shards, this is {task.stage}")
+    with locked(_lock(task, f"-{shard}-of-{num_shards}")):
+        if task.made():
             return
-        work = work_folder(root, name, lineage)
-        work.mkdir(parents=True, exist_ok=True)
-        settings = settings_of("captions", read["settings"], str(spec))
-        inputs = {role: folder(root, other) for role, other in read["inputs"].items()}
+        run = build(Run, {"work": task.work, **how}, "run")
+        task.check_inputs(verify=run.verify)
+        task.work.mkdir(parents=True, exist_ok=True)
+        settings = settings_of("captions", task.settings, str(spec))
+        inputs = {role: folder(task.root, other) for role, other in task.inputs.items()}
         captions = importlib.import_module(STAGES["captions"].module)
-        part = work / f"shard-{shard}-of-{num_shards}.parquet"
-        captions.caption_shard(settings, inputs, part, shard, num_shards, build(Run, {"work": work, **how}, "run"))
+        part = task.work / f"shard-{shard}-of-{num_shards}.parquet"
+        captions.caption_shard(settings, inputs, part, shard, num_shards, run)

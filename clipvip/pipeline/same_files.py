@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 from clipvip.runtime import cell_files
 
 TIMES = frozenset({"seconds", "clips_per_s", "ms_per_clip"})  # columns, and entries of a receipt
-OF_RUN = frozenset({"started", "versions", "commit", "fingerprint", "lineage", "adopted"})  # of a receipt
-LEFT_OUT = frozenset({cell_files.SYSTEM, cell_files.CONFIG})  # the machine; the cell's own settings
+OF_RUN = frozenset(
+    {"started", "versions", "commit", "fingerprint", "lineage", "adopted", "machine", "read", "content"}
+)  # of a receipt
+LEFT_OUT = frozenset({cell_files.SYSTEM, cell_files.CONFIG, cell_files.FILES})  # the machine; settings; the list of all
 
 
 def first_difference(old: Path, new: Path) -> str | None:

@@ -1,12 +1,13 @@
 """Where cells lie under a results root, and what state they are in."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipvip.config.base import canonical
-from clipvip.pipeline.cell import Cell
-from clipvip.runtime import cell_files
+from clipvip.config.base import canonical, digest
+from clipvip.pipeline.cell import Cell, unkeyed
+from clipvip.runtime import cell_content, cell_files, receipts
 from clipvip.runtime.files import write_whole
 
 
@@ -30,26 +31,39 @@ def write_spec(root: Path, cell: Cell) -> Path:
 
 
 def receipt(root: Path, name: str) -> dict[str, Any] | None:
-    """The receipt of a finished cell, or None."""
-    path = folder(root, name) / cell_files.RECEIPT
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def rewrite_receipt(root: Path, name: str, content: dict[str, Any]) -> None:
-    """Replace the receipt of a finished cell."""
-    write_whole(folder(root, name) / cell_files.RECEIPT, json.dumps(content, indent=1) + "\n")
+    """The receipt of a finished cell; None where there is no whole one."""
+    return receipts.read(folder(root, name))
 
 
 def state(root: Path, cell: Cell) -> str:
-    """`fresh`, `missing`, `failed: <why>` or `stale: <why>`."""
+    """`fresh`, `missing`, `failed: <why>`, `damaged: <file>` or `stale: <why>`."""
     found = receipt(root, cell.name)
     if found is None:
-        failed = failure_path(root, cell.name)
-        return f"failed: {json.loads(failed.read_text())['reason']}" if failed.exists() else "missing"
-    if found["lineage"] == cell.lineage:
-        return "fresh"
-    own = found["fingerprint"] != cell.fingerprint
-    return "stale: the code of its stage changed" if own else "stale: something it is made from changed"
+        failed = receipts.failure(failure_path(root, cell.name))
+        return "missing" if failed is None else f"failed: {failed}"
+    if receipts.PARTIAL in found:
+        return "stale: brought in with its results only"
+    if found.get("lineage") != cell.lineage:
+        own = found["fingerprint"] != cell.fingerprint
+        return "stale: the code of its stage changed" if own else "stale: something it is made from changed"
+    changed = changed_inputs(root, found)
+    if changed:
+        return f"stale: {changed[0]} was made anew since, with other content"
+    damage = cell_content.damage(folder(root, cell.name))
+    return "fresh" if damage is None else f"damaged: {damage}"
+
+
+def changed_inputs(root: Path, found: dict[str, Any]) -> list[str]:
+    """Inputs of a finished cell that hold something else now than when it read them."""
+    made_of: dict[str, str | None] = found.get("read") or {}  # none in a receipt from before contents were recorded
+    now = contents(root, found["inputs"]) or {} if made_of else {}
+    return [found["inputs"][role] for role in made_of if role in now and now[role] != made_of[role]]
+
+
+def set_aside(root: Path, name: str, why: str) -> None:
+    """Make a damaged cell a failed one, which the next run makes anew."""
+    write_whole(failure_path(root, name), json.dumps({"reason": f"damaged: {why}"}) + "\n")
+    (folder(root, name) / cell_files.RECEIPT).unlink(missing_ok=True)
 
 
 def failure_path(root: Path, name: str) -> Path:
@@ -57,6 +71,13 @@ def failure_path(root: Path, name: str) -> Path:
     return root / "failed" / f"{name.replace('/', '-')}.json"
 
 
-def work_folder(root: Path, name: str, lineage: str) -> Path:
-    """Where a cell keeps what it needs to resume; what other code or other inputs left is never resumed."""
-    return root / "work" / f"{name.split('/')[1]}-{lineage}"
+def contents(root: Path, inputs: Mapping[str, str]) -> dict[str, str | None] | None:
+    """Role -> what a finished input holds, of those that are part of a key; None while one is not finished."""
+    found = {role: receipt(root, name) for role, name in inputs.items() if not unkeyed(role)}
+    made = {role: each.get("content") for role, each in found.items() if each is not None}
+    return made if len(made) == len(found) else None
+
+
+def work_folder(root: Path, name: str, lineage: str, made_of: Mapping[str, str | None]) -> Path:
+    """Where a cell keeps what it needs to resume; what other code or other content of inputs left is never resumed."""
+    return root / "work" / f"{name.split('/')[1]}-{digest([lineage, dict(made_of)])}"

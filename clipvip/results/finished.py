@@ -4,7 +4,6 @@ Plain JSON only: notebooks, tracking and the report read results through this fi
 nothing of settings, stages or how a cell is run.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from clipvip.config.registry import stage_of
 from clipvip.results import study_files
-from clipvip.runtime import cell_files
+from clipvip.runtime import cell_files, receipts
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,26 @@ class Finished:
 
 
 def read_plan(study: Path) -> dict[str, Any]:
-    """plan.json of a study folder; ValueError where there is none."""
+    """plan.json of a study folder, with `results`: the results tree that the folder lies in, wherever it was made.
+
+    ValueError where there is none.
+    """
     path = study / study_files.PLAN
     if not path.is_file():
         raise ValueError(f"{path}: no such file; this folder is not a study (results/<experiment>/studies/<study>)")
-    plan: dict[str, Any] = json.loads(path.read_text())
-    return plan
+    plan = receipts.read_json(path)
+    if plan is None:
+        raise ValueError(f"{path}: empty or cut; the workflow writes it anew (`snakemake -n` is enough)")
+    return {**plan, "results": str(results_root(study))}
+
+
+def refuse_if_empty(plan: dict[str, Any], study: Path) -> None:
+    """ValueError where not one cell of the plan is there: what the study's folder shows would be wiped out."""
+    if (study / study_files.TABLE).is_file() and not reach(Path(plan["results"]), [use.key for use in uses(plan)]):
+        raise ValueError(
+            f"{plan['results']}/cells: none of the cells of study {plan['study']} is there, so its tables stay as they "
+            "are; bring the cells beside them, or run the workflow"
+        )
 
 
 def results_root(study: Path) -> Path:
@@ -75,13 +88,10 @@ def _key(name: str) -> str:
 def find(results: Path, key: str) -> Finished:
     """The finished cell of this key (or `<stage>/<key>`); ValueError where it is not there or not finished."""
     for folder in sorted((results / "cells").glob(f"*/{_key(key)}")):
-        config, receipt = folder / cell_files.CONFIG, folder / cell_files.RECEIPT
-        if config.is_file() and receipt.is_file():
-            made = json.loads(config.read_text())
+        made, receipt = receipts.read_json(folder / cell_files.CONFIG), receipts.read(folder)
+        if made is not None and receipt is not None:
             inputs = {role: _key(name) for role, name in (made.get("inputs") or {}).items()}
-            return Finished(
-                made["stage"], folder.name, folder, made["settings"], inputs, json.loads(receipt.read_text())
-            )
+            return Finished(made["stage"], folder.name, folder, made["settings"], inputs, receipt)
     raise ValueError(f"{results / 'cells'}: no finished cell {key}; run the workflow to its end first")
 
 

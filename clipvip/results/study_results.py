@@ -15,7 +15,7 @@ from scipy.special import digamma
 from clipvip.config.claims import Expectation, Metric, check_expect
 from clipvip.results.finished import Finished, find, uses
 from clipvip.results.resampling import Statistic
-from clipvip.runtime import cell_files
+from clipvip.runtime import cell_files, receipts
 
 TOLERANCE = 0.01  # points or ranks by which metrics.json may differ from ranks.parquet
 
@@ -137,11 +137,12 @@ class Study:
         """Why the cell `<stage>-<key>` is not there; empty where nothing has failed."""
         stage, _, key = name.partition("-")
         failed, spec = (self.root / folder / f"{name}.json" for folder in ("failed", "specs"))
-        if failed.is_file():
-            return f"{stage}: {json.loads(failed.read_text())['reason']}"
-        if (self.root / "cells" / stage / key / cell_files.RECEIPT).is_file() or not spec.is_file():
+        reason, made = receipts.failure(failed), receipts.read_json(spec)
+        if reason is not None:
+            return f"{stage}: {reason}"
+        if receipts.read(self.root / "cells" / stage / key) is not None or made is None:
             return ""
-        inputs = (other.replace("/", "-") for other in json.loads(spec.read_text())["inputs"].values())
+        inputs = (other.replace("/", "-") for other in made["inputs"].values())
         return next(filter(None, map(self._failure, inputs)), "")
 
     @cached_property

@@ -2,6 +2,7 @@
 
 CONFIG = "config.json"  # stage, settings and inputs
 RECEIPT = "receipt.json"  # what is known of a finished cell: facts of its stage, lineage, versions, times
+FILES = "files.csv"  # size, time and SHA-256 of every other file of the cell
 SYSTEM = "system.csv"  # what the job took of the machine
 
 MANIFEST = "manifest.parquet"  # of a corpus

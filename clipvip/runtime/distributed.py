@@ -66,6 +66,15 @@ def first(value: int) -> int:
     return int(said)
 
 
+def most(value: int) -> int:
+    """The largest of what the processes say."""
+    if size() == 1:
+        return value
+    said = torch.tensor([value])
+    dist.all_reduce(said, dist.ReduceOp.MAX)
+    return int(said)
+
+
 def spread(tensors: Iterable[Tensor]) -> None:
     """Overwrites `tensors` with those of the first process."""
     if size() > 1:

@@ -89,4 +89,7 @@ def _gpu() -> str:
     torch = sys.modules.get("torch")
     if torch is None or getattr(torch.__spec__, "_initializing", False):
         return ""
-    return f"{torch.cuda.memory_reserved() / MB:.0f}" if torch.cuda.is_initialized() else ""
+    cuda = sys.modules.get("torch.cuda")  # not by way of torch, which may be half there
+    if cuda is None or getattr(cuda.__spec__, "_initializing", False):
+        return ""
+    return f"{cuda.memory_reserved() / MB:.0f}" if cuda.is_initialized() else ""

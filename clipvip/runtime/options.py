@@ -27,6 +27,8 @@ class RunOptions(BaseModel):
     """recompute activations in the backward pass: less memory, a third more time"""
     checkpoint_seconds: float | None = Field(None, ge=0)
     """seconds between checkpoints of training; null: 120"""
+    verify: bool = False
+    """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""
 
 
 def add_flags(parser: ArgumentParser) -> None:

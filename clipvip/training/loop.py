@@ -19,7 +19,7 @@ from clipvip.config.stages import Terms
 from clipvip.data.batches import Batch, Batches, stream
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss
-from clipvip.runtime import checkpoint, distributed
+from clipvip.runtime import checkpoint, distributed, stopping
 from clipvip.runtime.context import Run
 from clipvip.training import gradient_cache, optimiser
 from clipvip.training.schedule import num_steps, rate
@@ -139,26 +139,35 @@ def fit(
         progress.history.append({"step": 0, **seen})
     own = replace(batches, part=(distributed.rank(), distributed.size()))
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
-    for batch in stream(own, progress.step, steps, run.workers):
-        clock, lr = time.perf_counter(), rate(progress.step, steps, settings)
-        optimiser.prepare(state.optimiser, settings, lr, progress.step)
-        figures = {"lr": lr, **_step(state, batch.to(device), terms, settings, run.micro_batch)}
-        progress.step += 1
-        figures["clips_per_s"] = batches.size / (time.perf_counter() - clock)
-        figures |= look()
-        if progress.step % every == 0 or progress.step == steps or any(key.startswith("val/") for key in figures):
-            progress.history.append({"step": progress.step, **figures})
-            if only:
-                run.log(progress.step, figures)
-        bar.update()
-        if bar.disable and only and shows.now():
-            print(f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}", file=sys.stderr, flush=True)
-        if distributed.first(saves.now()):
-            state.save(run, progress)
+    with stopping.at_steps() as asked:
+        for batch in stream(own, progress.step, steps, run.workers):
+            clock, lr = time.perf_counter(), rate(progress.step, steps, settings)
+            optimiser.prepare(state.optimiser, settings, lr, progress.step)
+            figures = {"lr": lr, **_step(state, batch.to(device), terms, settings, run.micro_batch)}
+            progress.step += 1
+            figures["clips_per_s"] = batches.size / (time.perf_counter() - clock)
+            figures |= look()
+            if progress.step % every == 0 or progress.step == steps or any(key.startswith("val/") for key in figures):
+                progress.history.append({"step": progress.step, **figures})
+                if only:
+                    run.log(progress.step, figures)
+            _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
+            bar.update()
+            if bar.disable and only and shows.now():
+                print(f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}", file=sys.stderr, flush=True)
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
     return progress.history
+
+
+def _save_if_due(state: State, run: Run, progress: Progress, *, asked: bool, due: bool) -> None:
+    """Save where it is time, or where one of the processes was asked to stop, which raises `Stopped` in all of them."""
+    wanted = distributed.most(2 if asked else 1 if due else 0)
+    if wanted:
+        state.save(run, progress)
+    if wanted == 2:
+        raise stopping.Stopped(f"stopped at step {progress.step}; the same command goes on from there")
 
 
 def _state(model: ClipVip, settings: OptimSettings, run: Run) -> State:

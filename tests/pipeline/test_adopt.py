@@ -17,8 +17,8 @@ from clipvip.pipeline.adopt import Adoption, adopt
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.same_files import first_difference
-from clipvip.pipeline.store import folder, receipt, rewrite_receipt, state, write_spec
-from clipvip.runtime import fingerprint
+from clipvip.pipeline.store import folder, receipt, state, write_spec
+from clipvip.runtime import fingerprint, receipts
 
 WORLD = WorldSettings(part="msrvtt", clips={"train": 6, "test": 6})
 CODE = ("corpora/formats/msrvtt.py", 'SOURCE = "caption"', 'SOURCE = "cap" + "tion"')  # the same, said otherwise
@@ -83,7 +83,7 @@ def test_what_is_made_the_same_is_adopted_and_says_so(made: Path) -> None:
 def test_the_quickest_cell_of_a_stage_and_format_is_made_again(made: Path) -> None:
     one, other = chain()[1:3]
     for cell, seconds in ((one, 9.0), (other, 2.0)):
-        rewrite_receipt(made, cell.name, {**(receipt(made, cell.name) or {}), "seconds": seconds})
+        receipts.write(folder(made, cell.name), {**(receipt(made, cell.name) or {}), "seconds": seconds})
     found = Adoption(made, chain())
     assert [(kind[:2], each.cell.name) for kind, each in found.proofs.items()] == [(("corpus", "msrvtt"), other.name)]
     assert f"{other.name}: made again for proof, 2.0 s last time" in found.listing()
@@ -110,7 +110,7 @@ def test_a_changed_result_is_refused_with_file_and_place(made: Path, monkeypatch
 @pytest.mark.usefixtures("other_code")
 def test_a_cell_whose_input_was_or_would_be_made_again_is_not_adopted(made: Path) -> None:
     world, one, other, frames = chain()
-    rewrite_receipt(made, world.name, {**(receipt(made, world.name) or {}), "lineage": "0" * 12})
+    receipts.write(folder(made, world.name), {**(receipt(made, world.name) or {}), "lineage": "0" * 12})
     found = Adoption(made, chain())
     assert not found.stale
     assert set(found.refused) == {world.name, one.name, other.name, frames.name}

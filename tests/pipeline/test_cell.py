@@ -8,7 +8,7 @@ import pytest
 
 from clipvip.config.base import Settings
 from clipvip.config.data import CorpusSettings, FramesSettings, WorldSettings
-from clipvip.pipeline import cell, runner
+from clipvip.pipeline import cell, runner, task
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import failure_path, folder, receipt, state, work_folder, write_spec
@@ -64,7 +64,8 @@ def test_changed_code_makes_its_cells_and_what_hangs_on_them_stale(
     assert state(tmp_path, world) == "fresh"
     assert state(tmp_path, corpus) == "stale: the code of its stage changed"
     assert state(tmp_path, frames) == "stale: something it is made from changed"
-    monkeypatch.setattr(runner, "stage_fingerprint", other_corpus_code)
+    for module in (runner, task):
+        monkeypatch.setattr(module, "stage_fingerprint", other_corpus_code)
     make(tmp_path, corpus, frames)
     assert [state(tmp_path, cell) for cell in (world, corpus, frames)] == ["fresh"] * 3
 
@@ -98,10 +99,14 @@ def test_success_forgets_an_earlier_failure(tmp_path: Path) -> None:
 def test_changed_inputs_or_code_never_resume_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def work() -> Path:
         frames = chain()[2]
-        return work_folder(tmp_path, frames.name, frames.lineage)
+        return work_folder(tmp_path, frames.name, frames.lineage, made_of)
 
+    made_of: dict[str, str | None] = {"corpus": "of one clip"}
     before = work()
     assert work() == before
+    made_of["corpus"] = "of six clips"
+    assert work() != before
+    made_of["corpus"] = "of one clip"
     monkeypatch.setattr(cell, "stage_fingerprint", other_corpus_code)
     assert work() != before
 

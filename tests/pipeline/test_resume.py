@@ -1,5 +1,6 @@
 """A training process killed outright, and the same command again."""
 
+import os
 import re
 import shutil
 import signal
@@ -8,21 +9,57 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from pretrain_cells import pretrain_spec, start
 
-from clipvip.pipeline import runner, store
+from clipvip.pipeline import store, task
+from clipvip.runtime import stopping
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], work: Path, step: int) -> None:
+    """Until there is one of this step or a later one, or the process has ended."""
+    while process.poll() is None and not any(int(path.stem.split("-")[1]) >= step for path in work.glob("step-*.pt")):
+        time.sleep(0.005)
 
 
 def kill_at(process: subprocess.Popen[str], work: Path, step: int) -> str:
     """kill -9 as soon as there is a checkpoint of this step or a later one; what the process had said."""
-    while process.poll() is None:
-        if any(int(path.stem.split("-")[1]) >= step for path in work.glob("step-*.pt")):
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.005)
+    wait_for_checkpoint(process, work, step)
+    process.send_signal(signal.SIGKILL)
     said = process.communicate()[0]
     assert process.returncode == -signal.SIGKILL, said
     return said
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_run_asked_to_stop_saves_first_and_no_step_is_done_twice(
+    tiny_clip_folder: Path, tmp_path: Path, asked: signal.Signals
+) -> None:
+    spec = pretrain_spec(tmp_path, tiny_clip_folder, steps=4000)
+    process, work = start("run", spec, "--checkpoint-seconds", "0.5"), task.read_spec(spec).work
+    wait_for_checkpoint(process, work, 1)
+    clock = time.monotonic()
+    process.send_signal(asked)
+    said = process.communicate()[0]
+    assert time.monotonic() - clock < 10, "seconds that a scheduler may give"
+    assert process.returncode == stopping.EXIT_CODE, said
+    stopped = int(re.findall(r"stopped at step (\d+); the same command goes on from there", said)[0])
+    assert work.joinpath(f"step-{stopped:09d}.pt").is_file()
+    assert not (tmp_path / "failed").exists(), "no failure"
+    again = start("run", spec, "--checkpoint-seconds", "0")
+    wait_for_checkpoint(again, work, stopped + 1)
+    again.send_signal(signal.SIGTERM)
+    assert f"goes on at step {stopped}\n" in again.communicate()[0]
+
+
+def test_a_run_that_is_not_training_ends_at_once(tiny_clip_folder: Path, tmp_path: Path) -> None:
+    def wait() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    with pytest.raises(stopping.Stopped, match="SIGTERM"), stopping.heeded():
+        wait()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_run_killed_twice_ends_with_the_bits_of_one_never_killed(tiny_clip_folder: Path, tmp_path: Path) -> None:
@@ -30,7 +67,7 @@ def test_a_run_killed_twice_ends_with_the_bits_of_one_never_killed(tiny_clip_fol
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     again = tmp_path / "cut" / "specs" / spec.name
     made = store.folder(tmp_path / "cut", f"pretrain/{spec.stem.split('-')[1]}")
-    work = store.work_folder(tmp_path / "cut", f"pretrain/{made.name}", runner.read_spec(again)[3])
+    work = task.read_spec(again).work
     whole = start("run", spec)  # meanwhile
     words = ("run", again, "--checkpoint-seconds", "0")
     for step in (5, 30):

@@ -17,7 +17,7 @@ rule store:
         gpu=ASKS["store"].gpus,
     params:
         uri=URI,
-        artifacts=f"{JOBS.root.absolute()}/mlartifacts",
+        artifacts=f"{JOBS.root.absolute()}/{ARTIFACTS}",
     shell:
         "clipvip track --uri {params.uri:q} --artifacts {params.artifacts:q} 2>&1 | tee {log:q}"
 
@@ -46,7 +46,7 @@ rule notebook:
     # The study's notebook with its outputs, and its figure.
     input:
         table_made,
-        notebook="analysis/{study}.ipynb",
+        notebook=ancient("analysis/{study}.ipynb"),
     output:
         svg=f"{HOME}/studies/{{study}}/figure.svg",
         png=f"{HOME}/studies/{{study}}/figure.png",
@@ -71,7 +71,7 @@ rule general_notebook:
     # The same for a study that has no notebook of its own.
     input:
         table_made,
-        notebook="analysis/study.ipynb",
+        notebook=ancient("analysis/study.ipynb"),
     output:
         svg=f"{HOME}/studies/{{study}}/figure.svg",
         png=f"{HOME}/studies/{{study}}/figure.png",
@@ -120,7 +120,7 @@ rule report:
     # One page that gathers the studies, readable offline.
     input:
         [made for study in STUDIES for made in made_of(study)],
-        "clipvip/results/report/page.html.j2",
+        ancient("clipvip/results/report/page.html.j2"),
     output:
         f"{HOME}/report.html",
     log:

@@ -8,6 +8,7 @@ from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
+from clipvip.results.tracking.moved import ARTIFACTS
 from clipvip.runtime.options import words
 from snakemake.exceptions import WorkflowError
 

@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from clipvip.results.finished import Finished
+from clipvip.results.tracking import moved
 from clipvip.results.tracking.run_record import Data, data, final_metrics, params, step_metrics, system_metrics, title
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -228,6 +229,8 @@ def alone(uri: str, results: Path | None = None) -> Iterator[None]:
             lock.parent.mkdir(parents=True, exist_ok=True)
             fcntl.flock(stack.enter_context(open(lock, "w")), fcntl.LOCK_EX)
         try:
+            if uri.startswith("sqlite:///"):
+                moved.settle(Path(uri.removeprefix("sqlite:///")))
             yield
         except MlflowException as error:
             why = str(error).splitlines()[0][:300]

@@ -1,0 +1,75 @@
+"""The SQLite stores beside the cells, MLflow's and Optuna's: whether they are whole, and what to do where not."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from clipvip.results.tracking import moved
+from clipvip.runtime.stores import CREATED, MLFLOW, OPTUNA
+
+NAMES = {MLFLOW, OPTUNA, CREATED, moved.ARTIFACTS, f"{MLFLOW}.lock", f"{MLFLOW}.damaged", f"{OPTUNA}.damaged"}
+Found = tuple[Path, str, str, str, Callable[[], object] | None]  # path, kind, what, fix, mend
+
+
+def examine(root: Path) -> Iterator[Found]:
+    """Stores that are gone, cut or point elsewhere, and runs that are there twice."""
+    mlflow, optuna = root / MLFLOW, root / OPTUNA
+    if (root / CREATED).exists() and not mlflow.is_file():
+        fix = "its marker is removed; the workflow fills a new one from the cells"
+        yield mlflow, "lost store", "MLflow's store is gone", fix, partial(forget, root)
+    for path in (mlflow, optuna):
+        why = broken(path) if path.is_file() else None
+        if why is not None:
+            fix = f"moved to {path.name}.damaged; " + (
+                "the workflow fills a new one from the cells" if path == mlflow else "its sweeps begin anew"
+            )
+            yield path, "damaged store", why, fix, partial(_move, root, path)
+    if mlflow.is_file() and broken(mlflow) is None:
+        yield from _of_mlflow(mlflow)
+
+
+def broken(path: Path) -> str | None:
+    """Why a file is no whole SQLite database; None where it is one."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=60)) as found:
+            said = found.execute("PRAGMA quick_check").fetchone()[0]
+            empty = not found.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "it is empty" if empty else None if said == "ok" else str(said)
+
+
+def forget(root: Path) -> None:
+    """Take away what says that the MLflow store is filled."""
+    for marker in (root / CREATED, *root.glob("*/studies/*/tracked")):
+        marker.unlink(missing_ok=True)
+
+
+def _move(root: Path, path: Path) -> None:
+    path.replace(path.with_name(f"{path.name}.damaged"))
+    for left in (f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
+        path.with_name(left).unlink(missing_ok=True)
+    if path.name == MLFLOW:
+        forget(root)
+
+
+def _of_mlflow(path: Path) -> Iterator[Found]:
+    here = path.resolve().parent / moved.ARTIFACTS
+    with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=60)) as found:
+        recorded = moved.recorded(found)
+        doubles = found.execute(
+            "SELECT r.experiment_id, t.value, count(*) FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
+            "WHERE t.key = 'key' AND r.lifecycle_stage = 'active' GROUP BY 1, 2 HAVING count(*) > 1"
+        ).fetchall()
+    if recorded is not None and recorded.name == moved.ARTIFACTS and recorded != here:
+        fix = "its paths are changed to where it lies"
+        yield path, "absolute path", f"points to {recorded}", fix, partial(moved.settle, path)
+    for _, key, count in doubles:
+        yield path, "doubled run", f"{count} runs of cell {key}", "the next `clipvip track` keeps one", None
+
+
+def _quoted(path: Path) -> str:
+    return quote(str(path.resolve()))

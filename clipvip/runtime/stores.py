@@ -1,0 +1,5 @@
+"""Names of the stores beside the cells, each spelled here only."""
+
+MLFLOW = "mlflow.db"
+OPTUNA = "optuna.db"
+CREATED = "mlflow.created"  # marker of the workflow: MLflow's store was made
