@@ -148,7 +148,7 @@ def _counts(rows: Sequence[Row], how: str) -> list[str]:
 
 def _of_clip(source: str) -> tuple[int, int, list[str]]:
     """Side of the frames, longest text, and a note where the configuration could not be asked."""
-    from clipvip.model.clip_vip import read_config  # seconds of start-up that a refusal does without
+    from clipvip.model.model_folder import read_config  # seconds of start-up that a refusal does without
 
     try:
         config = read_config(source)

@@ -57,8 +57,10 @@ def left_out(jobs: Jobs) -> str:
     if not said:
         return ""
     named = "; ".join(f"{name} ({why})" for name, why in said.items())
-    on = grid.experiment.pretrain.validate_on
-    instead = f"; pre-training is validated on {grid.validated_on(on)} in place of {on}" if on in grid.absent else ""
+    on = grid.experiment.pretrain.validate_on if grid.experiment.pretrain else ""
+    instead = (
+        f"; post-pretraining is validated on {grid.validated_on(on)} in place of {on}" if on in grid.absent else ""
+    )
     return f"experiment {grid.experiment.name}: left out, no data: {named}{instead}"
 
 

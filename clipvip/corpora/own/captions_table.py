@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from clipvip.corpora.formats.annotation import Split, clean, csv_rows
+from clipvip.corpora.formats.annotation import Split, clean
+from clipvip.corpora.formats.border import Border
 from clipvip.corpora.own.look import few
 
 NAMES = ("captions.csv", "annotations.csv")  # looked for in the folder, the first that is there is read
@@ -62,7 +63,8 @@ def read(path: Path, media: Sequence[str]) -> Captions:
         raise ValueError(f"{path}: no such file of captions")
     finder, rows, absent, empty = _Finder(media, path), list[Row](), list[str](), 0
     columns: dict[str, str] = {}
-    for number, record in csv_rows(path):
+    border = Border()
+    for number, record in border.csv_rows(path):
         columns = columns or _columns(path, list(record))
         given = {ours: record[theirs].strip() for ours, theirs in columns.items()}
         found = finder.find(given["path"], number)
@@ -73,6 +75,9 @@ def read(path: Path, media: Sequence[str]) -> Captions:
         else:
             split = _split(given["split"], path, number) if "split" in given else ""
             rows.append(Row(**{**given, "path": found, "text": clean(given["text"]), "split": split}))
+    if border.aside:  # a table written by hand: mended before anything is built on it
+        first = border.aside[0]
+        raise ValueError(f"{first['record']}: {first['reason']}")
     return Captions(tuple(rows), tuple(dict.fromkeys(absent)), empty, frozenset(columns))
 
 
