@@ -42,7 +42,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
     texts = texts_by_clip(rows)
     batches = Batches(
         clips=clips,
-        clip_ids=clips.readable(list(texts)),
+        clip_ids=list(texts),
         texts={"subtitle": texts},
         tokenizer=tokenizer,
         num_frames=1,
@@ -50,7 +50,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
     )
-    split = open_split(inputs["corpus"], clips, "val")
+    split = open_split(inputs["corpus"], "val")
     steps = num_steps(settings.optim, len(batches))
     history = fit(
         model,

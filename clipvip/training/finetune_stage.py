@@ -28,7 +28,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     batches = Batches(
         clips=clips,
-        clip_ids=clips.readable(list(texts)),
+        clip_ids=list(texts),
         texts={"subtitle": texts},
         tokenizer=tokenizer,
         num_frames=settings.num_frames,
@@ -36,7 +36,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
     )
-    split = open_split(inputs["corpus"], clips, "val")
+    split = open_split(inputs["corpus"], "val")
     steps = num_steps(settings.optim, len(batches))
     history = fit(
         model,

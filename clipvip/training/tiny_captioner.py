@@ -37,14 +37,14 @@ def train(
         raise ValueError("captioner: give either `source` (folder or hub id) or all of `shape`, `corpus` and `optim`")
     if optim.precision != "fp32":
         raise ValueError(f"captioner.optim.precision: the small captioner trains in fp32, not {optim.precision}")
-    clips = open_clips(inputs, settings.frames or FramesSettings(size=shape.image_size))
+    clips = open_clips(inputs, settings.frames or FramesSettings(size=shape.image_size), work=run.work)
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     processor = make_processor([text for known in texts.values() for text in known], shape)
     torch.manual_seed(settings.seed)
     model = make_model(shape, processor.tokenizer)
     batches = Batches(
         clips=clips,
-        clip_ids=clips.readable(list(texts)),
+        clip_ids=list(texts),
         texts={"caption": texts},
         tokenizer=processor.tokenizer,
         num_frames=1,
