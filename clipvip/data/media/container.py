@@ -22,6 +22,7 @@ from clipvip.data.media.moments import Clock
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,mpeg,mpegvideo,mpegts,flv,ogg,gif"
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}  # a playlist may name other files
 STREAMED = frozenset({"mpeg", "mpegts"})  # no duration of their own; files may be joined end to end
+UNSTAMPED = frozenset({"avi", "mpegvideo"})  # tell when to decode a frame, not when to show it
 SAYS_DURATION = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv"})
 LARGEST = 1 << 26  # pixels of a frame
 SHORTER = 0.01  # share of its declared duration that a video may lack: containers round
@@ -52,6 +53,11 @@ class Container:
     def streamed(self) -> bool:
         """Whether the format knows no beginning and no end."""
         return self.format in STREAMED
+
+    @property
+    def unstamped(self) -> bool:
+        """Whether frames are shown at the pace at which they are decoded."""
+        return self.format in UNSTAMPED
 
     def refuse_short(self, lacks: float) -> None:
         """VideoError where more than a rounding is missing of the declared duration."""
@@ -103,7 +109,7 @@ def _container(path: str, size: int, changed: int) -> Container:
             raise VideoError(path, "no decoder for its video stream")
         if context.width * context.height > LARGEST:
             raise VideoError(path, f"frames of {context.width} x {context.height} pixels")
-        found = _Packets(stream.index)
+        found = _Packets(stream.index, unstamped=file.format.name in UNSTAMPED)
         for packet in file.demux():
             found.add(packet)
         if found.corrupt and file.format.name not in STREAMED - {"mpeg"}:
@@ -136,8 +142,8 @@ def _container(path: str, size: int, changed: int) -> Container:
 class _Packets:
     """Counts the packets of a file as they pass."""
 
-    def __init__(self, stream: int) -> None:
-        self._stream = stream
+    def __init__(self, stream: int, *, unstamped: bool) -> None:
+        self._stream, self._unstamped = stream, unstamped
         self.count = self.keys = self.hidden = self.corrupt = 0
         self._stamps: list[tuple[int | None, int]] = []  # of the frames to be shown, in order of decoding
         self.splices = 0
@@ -160,7 +166,7 @@ class _Packets:
         if packet.is_discard:
             self.hidden += 1
         else:
-            self._stamps.append((packet.pts, packet.duration or 0))
+            self._stamps.append((packet.dts if self._unstamped else packet.pts, packet.duration or 0))
 
     def _cover(self, packet: Any) -> None:
         if packet.pts is None or packet.is_discard:

@@ -10,8 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Times are compared to a millisecond: Matroska and Flash round them to whole ones.
-TICK = 1e-3
+# Times are compared to a millisecond: Matroska and Flash round them to whole ones. A little more, so that no rounded
+# time lies on the border.
+TICK = 1.05e-3
 JUMP = 10.0  # seconds; in formats that are streamed, a longer step forward is a splice and not a pause
 
 

@@ -36,7 +36,7 @@ def presented(container: Container) -> Iterator[tuple[float, Any]]:
     size: tuple[int, int] | None = None
     with faults_named(container.path), opened(container.path) as file:
         for frame in _decoded(file, container):
-            time = clock(frame.pts, frame.duration)
+            time = clock(frame.dts if container.unstamped else frame.pts, frame.duration)
             if size not in (None, (frame.width, frame.height)):
                 raise VideoError(
                     container.path, f"the picture changes its size: {size} to {(frame.width, frame.height)}"

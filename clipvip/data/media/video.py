@@ -23,6 +23,7 @@ Frames = UInt8[np.ndarray, "frames height width 3"]
 
 CHUNK = 64  # frames converted at a time, or fewer large ones: bounds the memory of a long, large video
 CHUNK_BYTES = 1 << 28
+SAME = 1e-6  # seconds
 
 
 def count_frames(path: str | Path) -> int:
@@ -172,7 +173,7 @@ def _chosen(
     for index, (time, frame) in enumerate(presented(container)):
         if span.past(time):
             break
-        if index >= until or times[index] != time:
+        if index >= until or abs(times[index] - time) > SAME:
             return None
         if index in asked:
             pictures.append(convert(frame))
