@@ -1,7 +1,7 @@
 """Videos whose pixels say which frame they are, in every kind of file that people have; made by a bundled ffmpeg."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -59,19 +59,14 @@ def write(
     return path
 
 
-def presented(path: Path, stream: str = "v:0") -> list[int]:
-    """Which frames the program itself shows: the independent answer."""
-    shown = ffmpeg(
-        "-i", path, "-map", f"0:{stream}", "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "image2pipe",
-        "-c:v", "ppm", "-",
-    )  # fmt: skip
+def shown(path: Path, stream: int = 0) -> np.ndarray:
+    """The frames that the program itself shows of the n-th stream of video: the independent answer."""
+    words = ["-i", path, "-map", f"0:v:{stream}", "-fps_mode", "passthrough", "-vf", "scale=flags=bilinear"]
+    content = ffmpeg(*words, "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")
     frames = []
-    while shown:
-        _, size, _, rest = shown.split(b"\n", 3)
+    while content:
+        _, size, _, content = content.split(b"\n", 3)
         width, height = map(int, size.split())
-        frames.append(np.frombuffer(rest[: width * height * 3], np.uint8).reshape(height, width, 3))
-        shown = rest[width * height * 3 :]
-    return numbers(np.stack(frames)) if frames else []
-
-
-Build = Callable[[Path], Path]
+        frames.append(np.frombuffer(content[: width * height * 3], np.uint8).reshape(height, width, 3))
+        content = content[width * height * 3 :]
+    return np.stack(frames)

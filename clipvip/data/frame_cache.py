@@ -73,7 +73,7 @@ class FrameCache:
     def __init__(self, folder: Path) -> None:
         table = pd.read_parquet(folder / CLIPS)
         bad = table["count"].isna()
-        self._reasons = dict(zip(table.loc[bad, "clip_id"], table.loc[bad, "reason"], strict=True))
+        self._reasons = {row["clip_id"]: row["reason"] for row in table[bad].to_dict("records")}
         table = table[~bad].astype({"offset": np.int64, "count": np.int64})
         self.folder = folder
         self.clip_ids: list[str] = table["clip_id"].tolist()
@@ -100,8 +100,8 @@ class FrameCache:
 
     def readable(self, clip_id: str) -> int:
         """The position of a clip. VideoError, with the reason it was left out for, where it could not be read."""
-        if clip_id in self._reasons:
-            raise VideoError(self.folder / clip_id, self._reasons[clip_id])
+        if clip_id not in self.position:
+            raise VideoError(self.folder / clip_id, self._reasons.get(clip_id, "not in the frame cache"))
         return self.position[clip_id]
 
     def count(self, position: int) -> int:

@@ -96,7 +96,7 @@ def turn_of(frame: Any) -> Turn | None:
     return (a, b, c, d) if straight else None
 
 
-def upright(picture: Picture, turn: Turn) -> Picture:
+def upright(picture: Picture, turn: Turn) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
     """The picture turned: what was at (x, y) comes to (a x + c y, b x + d y), moved into view."""
     a, b, c, d = turn
     if turn == UPRIGHT:
