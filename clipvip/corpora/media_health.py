@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def look(root: Path, path: str) -> Health:
         stat = (root / path).stat()
     except OSError as error:
         return Health(path, 0, 0, reason=error.strerror or str(error))
-    known = {"path": path, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
+    known: dict[str, Any] = {"path": path, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
     try:
         sha256 = checksums.of(root / path).sha256
         if is_image(path):
@@ -70,7 +70,7 @@ def _decoded(path: Path) -> dict[str, Any]:
         kinds |= {"rotated"} if turn != UPRIGHT else set()
         kinds |= {"more than 8 bit"} if frame.format.components[0].bits > 8 else set()
         kinds |= {"damaged frames"} if frame.is_corrupt else set()
-    steps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    steps = [later - sooner for sooner, later in pairwise(times)]
     told = {
         "variable rate": bool(steps) and max(steps) - min(steps) > max(2e-3, UNEVEN * min(steps)),
         "edit list": container.hidden > 0,
