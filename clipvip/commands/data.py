@@ -36,7 +36,7 @@ def _decode(arguments: argparse.Namespace) -> int:
 
     how = {"processes": arguments.workers}
     folders = [path for path in arguments.experiment if path.is_dir()]
-    if folders and len(folders) < len(arguments.experiment) or len(folders) > 1:
+    if (folders and len(folders) < len(arguments.experiment)) or len(folders) > 1:
         raise ValueError("check --decode: give one folder, or the YAML files of an experiment")
     if folders:
         problems = decode_folder(folders[0], arguments.report, **how)

@@ -24,7 +24,7 @@ from clipvip.data.media import tar_members
 from clipvip.data.media.file_header import IMAGE_ENDINGS, VideoError, check_header
 
 SOURCE = "caption"
-HEAD = 64  # bytes of a clip that its header needs
+HEAD = 1024  # bytes of a clip that its header needs
 LONGEST = 1 << 20  # bytes of a text
 
 
@@ -136,7 +136,7 @@ def _fault(clip: tarfile.TarInfo, head: bytes, shard_size: int) -> str | None:
         file.truncate(clip.size)
         file.flush()
         try:
-            check_header(file.name)
+            check_header(file.name, whole=False)
         except VideoError as error:
             return error.reason
     return None

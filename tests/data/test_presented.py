@@ -1,6 +1,10 @@
 """Every way of reading against a plain decode by another program, on one file of every kind that people have."""
 
+import copy
+import math
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +14,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from barcode_kinds import KINDS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clipvip.config.data import FramesSettings
-from clipvip.corpora import prepare
+from clipvip.corpora import media_health, prepare
+from clipvip.corpora.media_health import JOURNAL, examine
 from clipvip.data import frame_cache, manifest
 from clipvip.data.clips import Clips
 from clipvip.data.media.file_header import VideoError
-from clipvip.data.media.moments import Span
+from clipvip.data.media.moments import TICK, Span
 from clipvip.data.media.sampled_frames import read_and_count
-from clipvip.data.media.transcode import Recipe
-from clipvip.data.media.video import centres, read_all, read_timed, resize, sample_indices
+from clipvip.data.media.transcode import Recipe, transcode
+from clipvip.data.media.video import centres, read_all, read_chosen, read_timed, resize, sample_indices
 from clipvip.results.report import gallery
 from clipvip.runtime.context import Run
 
@@ -138,3 +145,87 @@ def test_every_way_of_reading_gives_the_frames_that_are_shown(made: Made) -> Non
     with pd.option_context("display.width", 300, "display.max_columns", 30, "display.max_rows", 200):
         print(f"\n{shown.to_string()}")
     assert (shown.drop(columns="says") == "=").all(axis=None), shown[(shown.drop(columns="says") != "=").any(axis=1)]
+
+
+@given(
+    name=st.sampled_from(["h264 mp4", "variable rate mkv", "edit list", "joined ts", "h264 avi", "29.97 a second"]),
+    start=st.none() | st.floats(0.0, 2.2),
+    length=st.none() | st.floats(0.05, 3.0),
+    fps=st.none() | st.floats(0.5, 40.0),
+    num_frames=st.integers(1, 16),
+    seed=st.none() | st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_spans_rates_and_sampling_agree_over_all_ways(
+    made: Made, name: str, start: float | None, length: float | None, fps: float | None, num_frames: int, seed: int
+) -> None:
+    path, end = made.files[name], None if length is None else (start or 0.0) + length
+    timed = [each for part in read_timed(path, Span()) for each in part]
+    kept, interval = [], -1
+    for time, picture in timed:  # by the words of the definition, one frame after the other
+        own = -1 if fps is None else math.floor((time + TICK) * fps)
+        first, interval = fps is None or own > interval, max(own, interval)
+        if first and time >= (start or 0.0) - TICK and (end is None or time < end - TICK):
+            kept.append(picture)
+    read = found(lambda: read_all(path, start=start, end=end, fps=fps))
+    rngs = [None if seed is None else np.random.default_rng(seed) for _ in range(2)]
+
+    def choose(total: int) -> np.ndarray:
+        again = copy.deepcopy(rngs[0])
+        return sample_indices(total, num_frames, rng=again)
+
+    sampled = found(lambda: read_chosen(path, choose, start=start, end=end, fps=fps))
+    if not kept:
+        assert isinstance(read, str)
+        assert read == sampled
+        return
+    np.testing.assert_array_equal(read, np.stack(kept))
+    np.testing.assert_array_equal(sampled, np.stack(kept)[sample_indices(len(kept), num_frames, rng=rngs[1])])
+
+
+@pytest.mark.parametrize("name", ["h264 mp4", "variable rate mkv", "edit list", "joined ts", "29.97 a second"])
+def test_a_span_of_a_copy_holds_the_moments_of_the_original(made: Made, tmp_path: Path, name: str) -> None:
+    transcode(made.files[name], tmp_path / "copy.mp4", Recipe(fps=3.0, side=64, quality=10))
+    for start in np.linspace(0.0, 1.8, 10).tolist():
+        spans = [
+            found(lambda path=path, start=start: read_all(path, start=start, end=start + 0.5, fps=3.0))
+            for path in (made.files[name], tmp_path / "copy.mp4")
+        ]
+        if isinstance(spans[0], str):
+            assert isinstance(spans[1], str)
+        else:
+            assert barcodes.numbers(spans[0]) == barcodes.numbers(np.asarray(spans[1]))
+
+
+def test_time_and_not_the_mean_rate_says_what_a_second_holds(made: Made) -> None:
+    """25 frames in the first second, five a second after it."""
+    path = made.files["variable rate mp4"]
+    assert barcodes.numbers(read_all(path, start=1.0, end=2.0)) == [25, 26, 27, 28, 29]
+    assert barcodes.numbers(read_all(path, end=3.0, fps=1.0)) == [0, 25, 30]
+
+
+def test_health_names_every_kind_and_goes_on_where_it_was(made: Made, tmp_path: Path) -> None:
+    paths = {name: path.name for name, path in made.files.items()}
+    (tmp_path / JOURNAL).write_text('{"path": "torn')
+    by_path = {each.path: each for each in examine(made.corpus.parent / "media", [*paths.values()], tmp_path)}
+    told = {name: by_path[path] for name, path in paths.items()}
+    assert {name for name, each in told.items() if each.reason} == {n for n, kind in KINDS.items() if kind.refused}
+    for name, kind in (
+        ("turned 90", "rotated"), ("edit list", "edit list"), ("10 bit", "more than 8 bit"), ("joined ts", "spliced"),
+        ("variable rate mp4", "variable rate"), ("two streams mkv", "several streams"), ("av1 mkv", "no key frames"),
+    ):  # fmt: skip
+        assert kind in told[name].kinds
+    assert told["h264 mp4"].kinds == []
+    assert told["h264 mp4"].frames == 60
+    assert told["h264 mp4"].kept == 8  # of 2.4 s at 3 a second
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(media_health, "look", None)  # nothing is looked at twice
+        assert len(examine(made.corpus.parent / "media", [*paths.values()], tmp_path)) == len(paths)
+
+
+def test_video_is_read_where_decord_is_not(made: Made) -> None:
+    path = made.files["h264 mp4"]
+    lines = ["import sys", "sys.modules['decord'] = None", "from clipvip.data.media.video import read_all"]
+    lines.append(f"print(len(read_all({str(path)!r})), 'decord' in str(sys.modules.get('decord')))")
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["60", "False"]
