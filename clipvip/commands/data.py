@@ -23,9 +23,27 @@ def _check(arguments: argparse.Namespace) -> int:
     from clipvip.pipeline.check import check, listing
     from clipvip.pipeline.grid import load
 
+    if arguments.decode:
+        return _decode(arguments)
     found = check(load(arguments.experiment), verify=arguments.verify)
     print(json.dumps(found.facts(), indent=1, default=str) if arguments.json else listing(found))
     return PROBLEMS if found.problems else 0
+
+
+def _decode(arguments: argparse.Namespace) -> int:
+    from clipvip.pipeline.decode_check import decode_corpora, decode_folder
+    from clipvip.pipeline.grid import load
+
+    how = {"processes": arguments.workers}
+    folders = [path for path in arguments.experiment if path.is_dir()]
+    if (folders and len(folders) < len(arguments.experiment)) or len(folders) > 1:
+        raise ValueError("check --decode: give one folder, or the YAML files of an experiment")
+    if folders:
+        problems = decode_folder(folders[0], arguments.report, **how)
+    else:
+        problems = decode_corpora(load(arguments.experiment), arguments.report, **how)
+    print("\n".join(["", "problems:", *(f"  {each}" for each in problems)] if problems else ["", "no problem found"]))
+    return PROBLEMS if problems else 0
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
@@ -50,6 +68,11 @@ def add(commands: Any) -> None:
     )
     one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
     one.add_argument("--verify", action="store_true", help="read every file and compare it with its recorded sha256")
+    one.add_argument(
+        "--decode", action="store_true", help="decode every video (or those of a folder) and write a health report"
+    )
+    one.add_argument("--workers", type=positive, default=1, help="--decode: processes (default: 1)")
+    one.add_argument("--report", type=Path, help="--decode: folder of the report and of its journal")
     one.add_argument("--json", action="store_true", help="print JSON instead of tables")
     one.set_defaults(do=_check)
 

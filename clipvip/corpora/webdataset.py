@@ -19,14 +19,15 @@ from typing_extensions import TypedDict
 
 from clipvip.corpora.account import Account
 from clipvip.corpora.formats.annotation import ENDINGS, clean
-from clipvip.corpora.formats.border import LONGEST, Kind, Name, Text
+from clipvip.corpora.formats.border import Kind, Name, Text
 from clipvip.corpora.formats.text_files import BYTE_ORDER_MARK, json_value
 from clipvip.corpora.leakage import Leaks
 from clipvip.data.media import tar_members
 from clipvip.data.media.file_header import IMAGE_ENDINGS, VideoError, check_header
 
 SOURCE = "caption"
-HEAD = 64  # bytes of a clip that its header needs
+HEAD = 1024  # bytes of a clip that its header needs
+LONGEST = 1 << 20  # bytes of a text
 
 
 @dataclass
@@ -172,7 +173,7 @@ def _fault(clip: tarfile.TarInfo, head: bytes, shard_size: int) -> str | None:
         file.truncate(clip.size)
         file.flush()
         try:
-            check_header(file.name)
+            check_header(file.name, whole=False)
         except VideoError as error:
             return error.reason
     return None

@@ -1,6 +1,6 @@
 """Clips of a corpus as frames: from the cache, or decoded when asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ from jaxtyping import Int, UInt8
 from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
 from clipvip.data.clip_files import Places
-from clipvip.data.clip_ids import Ids
 from clipvip.data.frame_cache import FrameCache
 from clipvip.data.media import checksums
 from clipvip.data.media.file_header import VideoError
@@ -18,18 +17,15 @@ from clipvip.data.media.video import centres, read_chosen, resize, sample_indice
 from clipvip.data.unreadable import Quarantine
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
-
-
 Still = UInt8[np.ndarray, "1 height width 3"]
-
-
 Choice = Callable[[int], Int[np.ndarray, " chosen"]]  # number of frames -> indices
 
 
 class Clips:
     """Frames of the clips of a corpus, by clip id: from its frame cache, or decoded as they are asked for.
 
-    With `work`, the run's folder, clips that turn out unreadable go into a quarantine there; without, they raise.
+    Either way they are the same frames, or the same reason why there are none. With `work`, the run's folder, clips
+    that turn out unreadable go into a quarantine there; without, they raise.
     """
 
     def __init__(self, corpus: Path, cache: Path | None, frames: FramesSettings, work: Path | None = None) -> None:
@@ -39,21 +35,13 @@ class Clips:
         verified = cache is None and frames.verify
         self._verifier = checksums.Verifier(corpus, manifest.media_root(corpus)) if verified else None
         self.quarantine: Quarantine | None = None
-        if work is not None and cache is None:
+        if work is not None:
             held = work / "unreadable" / corpus.name
             self.quarantine = Quarantine(held, allowed=manifest.max_bad(corpus), where=corpus)
 
-    def readable(self, clip_ids: Sequence[str]) -> list[str]:
-        """The ids that can be read; without a cache all are taken to be."""
-        return [i for i in clip_ids if self._cache is None or i in self._cache.position]
-
-    def within(self, ids: Ids) -> Ids:
-        """As `readable`, for ids by the million."""
-        return ids if self._cache is None else Ids(self.readable(ids))
-
     def sample(self, clip_id: str, num_frames: int, rng: np.random.Generator | None) -> Frames:
         """`num_frames` frames; random within the sampling rule if `rng` is given."""
-        return self._read(clip_id, lambda total: sample_indices(total, num_frames, rng=rng))
+        return self.chosen(clip_id, _sampling(num_frames, rng))
 
     def middle(self, clip_id: str) -> Frames:
         """The middle frame."""
@@ -61,28 +49,40 @@ class Clips:
 
     def centres(self, clip_id: str, parts: int) -> Frames:
         """The middle frame of each of `parts` equal parts of the clip."""
-        return self._read(clip_id, lambda total: centres(total, parts))
+        return self.chosen(clip_id, lambda total: centres(total, parts))
 
     def pictures(
         self, clip_id: str, num_frames: int, rng: np.random.Generator | None, *, with_middle: bool = False
     ) -> tuple[Frames, Still | None, bool]:
-        """`sample` and, if asked, `middle`, and True; black frames and False for a clip that goes into quarantine."""
+        """`sample` and, if asked, `middle`, and True; black frames and False for a clip that goes into quarantine.
+
+        A clip that cannot be read leaves `rng` as it was, at whatever place its fault was found.
+        """
+        sampling, before = _sampling(num_frames, rng), None if rng is None else rng.bit_generator.state
+
+        def both(total: int) -> Int[np.ndarray, " chosen"]:
+            return np.concatenate([sampling(total), centres(total, 1)])
+
         try:
-            return self.sample(clip_id, num_frames, rng), self.middle(clip_id) if with_middle else None, True
+            frames = self.chosen(clip_id, both if with_middle else sampling)
         except VideoError as error:
             if self.quarantine is None:
                 raise
             self.quarantine.note(clip_id, error.reason)
+            if rng is not None and before is not None:
+                rng.bit_generator.state = before
             black = np.zeros((num_frames, self._frames.size, self._frames.size, 3), dtype=np.uint8)
             return black, black[:1] if with_middle else None, False
+        return frames[:num_frames], frames[num_frames:] if with_middle else None, True
 
     def account(self) -> dict[str, Any]:
-        """What the receipt says of clips that could not be read; nothing where they come from a cache."""
+        """What the receipt says of clips that could not be read."""
         return {} if self.quarantine is None else self.quarantine.account()
 
-    def _read(self, clip_id: str, choose: Choice) -> Frames:
+    def chosen(self, clip_id: str, choose: Choice) -> Frames:
+        """The frames that `choose` picks from their number. VideoError for a clip that cannot be read."""
         if self._cache is not None:
-            position = self._cache.position[clip_id]
+            position = self._cache.readable(clip_id)
             return self._cache.read(position, choose(self._cache.count(position)))
         assert self._places is not None
         place = self._places[clip_id]
@@ -91,6 +91,18 @@ class Clips:
         with self._places.file(place) as path:
             decoded = read_chosen(path, choose, start=place.start, end=place.end, fps=self._frames.fps)
         return resize(decoded, self._frames.size, self._frames.resize, self._frames.antialias)
+
+
+def _sampling(num_frames: int, rng: np.random.Generator | None) -> Choice:
+    """The sampling rule, which draws the same again where a reader has to ask it twice."""
+    state = None if rng is None else rng.bit_generator.state
+
+    def choose(total: int) -> Int[np.ndarray, " chosen"]:
+        if rng is not None and state is not None:
+            rng.bit_generator.state = state
+        return sample_indices(total, num_frames, rng=rng)
+
+    return choose
 
 
 def open_clips(inputs: dict[str, Path], frames: FramesSettings, prefix: str = "", *, work: Path | None = None) -> Clips:

@@ -1,7 +1,7 @@
 """The frame cache: every clip of a corpus decoded once, resized, as one array of bytes (paper section 4.1).
 
-`frames.npy` is uint8 [frames, size, size, 3], all clips one after another; `clips.parquet` says where each begins.
-Reading a clip is then a slice of a memory map, the same for every seed and every study.
+`frames.npy` is uint8 [frames, size, size, 3], all clips one after another; `clips.parquet` says where each begins,
+or why it could not be read. Reading a clip is then a slice of a memory map, the same for every seed and every study.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
 from clipvip.data.clip_files import Places
+from clipvip.data.media import checksums
 from clipvip.data.media.file_header import VideoError
 from clipvip.data.media.video import read_chunks, resize
 from clipvip.data.unreadable import stop_if_too_many
@@ -33,6 +34,7 @@ def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run)
     """
     corpus = inputs["corpus"]
     where = Places(corpus)
+    verifier = checksums.Verifier(corpus, manifest.media_root(corpus)) if settings.verify else None
     places: list[tuple[str, int, int]] = []
     unreadable: list[dict[str, str]] = []
     offset, began = 0, perf_counter()
@@ -41,6 +43,8 @@ def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run)
         for clip_id in tqdm(where.ids, desc="frames", unit="clip", disable=None):
             here, place = file.tell(), where[clip_id]
             try:
+                if verifier is not None:
+                    verifier.check(place.path)
                 with where.file(place) as path:
                     count = _append(file, path, place.start, place.end, settings)
             except VideoError as error:
@@ -56,8 +60,9 @@ def make(settings: FramesSettings, inputs: dict[str, Path], out: Path, run: Run)
     stop_if_too_many(bad, len(where.ids), allowed=manifest.max_bad(corpus), where=corpus)
     if not places:
         raise ValueError(f"{corpus}: not one clip could be decoded")
+    table = pd.DataFrame(places, columns=["clip_id", "offset", "count"])
     with written(out / CLIPS) as beside:
-        pd.DataFrame(places, columns=["clip_id", "offset", "count"]).to_parquet(beside, index=False)
+        pd.concat([table, pd.DataFrame(unreadable, columns=["clip_id", "reason"])]).to_parquet(beside, index=False)
     speed = len(where.ids) / max(perf_counter() - began, 1e-9)
     return {"clips": len(places), "frames": offset, "unreadable": unreadable, "clips_per_s": round(speed, 1)}
 
@@ -67,6 +72,9 @@ class FrameCache:
 
     def __init__(self, folder: Path) -> None:
         table = pd.read_parquet(folder / CLIPS)
+        bad = table["count"].isna()
+        self._reasons = {row["clip_id"]: row["reason"] for row in table[bad].to_dict("records")}
+        table = table[~bad].astype({"offset": np.int64, "count": np.int64})
         self.folder = folder
         self.clip_ids: list[str] = table["clip_id"].tolist()
         self.position: dict[str, int] = {clip_id: place for place, clip_id in enumerate(self.clip_ids)}
@@ -89,6 +97,12 @@ class FrameCache:
 
     def __len__(self) -> int:
         return len(self.clip_ids)
+
+    def readable(self, clip_id: str) -> int:
+        """The position of a clip. VideoError, with the reason it was left out for, where it could not be read."""
+        if clip_id not in self.position:
+            raise VideoError(self.folder / clip_id, self._reasons.get(clip_id, "not in the frame cache"))
+        return self.position[clip_id]
 
     def count(self, position: int) -> int:
         """Frames of the clip at `position`."""

@@ -6,6 +6,7 @@ processes share the account, and a resumed run keeps it.
 
 import json
 import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Quarantine:
         self._noted.add(clip_id)
         self.folder.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"clip_id": clip_id, "reason": reason}) + "\n"
-        with open(self.folder / f"{os.uname().nodename}-{os.getpid()}.jsonl", "a", encoding="utf-8") as file:
+        with open(self.folder / f"{platform.node()}-{os.getpid()}.jsonl", "a", encoding="utf-8") as file:
             file.write(line)
 
     def found(self) -> dict[str, str]:

@@ -19,8 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from clipvip.data.media.file_header import VideoError
-from clipvip.data.media.in_order import Frames
-from clipvip.data.media.video import count_frames, read_frames, resize, sample_indices
+from clipvip.data.media.sampled_frames import read_and_count
+from clipvip.data.media.video import Frames, resize
 from clipvip.data.unreadable import UNREADABLE
 from clipvip.evaluation.embedding import embed_texts
 from clipvip.evaluation.encoder import load
@@ -83,8 +83,7 @@ def _encode_videos(
     for path in tqdm(paths, desc="videos", unit="video", disable=None):
         shown = path.relative_to(root).as_posix()
         try:
-            total = count_frames(path)
-            frames = read_frames(path, sample_indices(total, num_frames, rng=None))
+            frames, total = read_and_count(path, num_frames)
         except VideoError as error:
             unreadable.append((shown, error.reason))
             continue

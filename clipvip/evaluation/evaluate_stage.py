@@ -88,7 +88,7 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     model = load_model(inputs["model"], settings.model, settings.seed).to(torch.device(run.device)).eval()
     tokenizer = load_tokenizer(inputs["model"])
     clips = open_clips(inputs, settings.frames, work=run.work)
-    split, videos = embed_split(model, clips, open_split(inputs["corpus"], clips, "test"), settings.num_frames)
+    split, videos = embed_split(model, clips, open_split(inputs["corpus"], "test"), settings.num_frames)
     texts = embed_texts(model, tokenizer, split.texts, settings.max_tokens)
     ranks = both_ways(videos, texts, split) | transductive(videos, texts, split)
     bank = _bank(model, tokenizer, settings, inputs["corpus"], clips)
@@ -115,7 +115,7 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
 
 def _bank(model: ClipVip, tokenizer: Any, settings: EvaluateCell, corpus: Path, clips: Clips) -> tuple[Tensor, Tensor]:
     """Videos and texts of a part of the training split, the same for every model."""
-    split = open_split(corpus, clips, "train")
+    split = open_split(corpus, "train")
     ids = [split.clip_ids[i] for i in spread(len(split.clip_ids), settings.bank)]
     _, videos = embed_split(model, clips, Split(ids, [], torch.tensor([], dtype=torch.long)), settings.num_frames)
     texts = [split.texts[i] for i in spread(len(split.texts), settings.bank)]

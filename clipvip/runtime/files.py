@@ -1,7 +1,6 @@
 """Files written whole, and locks among processes on one results root."""
 
 import contextlib
-import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -40,7 +39,9 @@ def place(beside: Path, path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk holds this file, or the names in this folder."""
+    """Wait until the disk holds this file, or the names in this folder; Windows opens no folder."""
+    if os.name == "nt" and path.is_dir():
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -52,6 +53,14 @@ def _sync(path: Path) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Exclusive lock on this file, across processes that share one results root."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        from filelock import FileLock
+
+        with FileLock(path):
+            yield
+        return
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

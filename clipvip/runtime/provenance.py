@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LIBRARIES = ("torch", "transformers", "numpy", "pandas", "decord", "av")
+LIBRARIES = ("torch", "transformers", "numpy", "pandas", "av")
 
 
 def versions() -> dict[str, str]:

@@ -44,7 +44,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
     texts = texts_by_clip(rows)
     batches = Batches(
         clips=clips,
-        clip_ids=clips.readable(list(texts)),
+        clip_ids=list(texts),
         texts={"subtitle": texts},
         tokenizer=tokenizer,
         num_frames=1,
@@ -53,7 +53,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         seed=settings.seed,
         keep_partial=settings.optim.keep_partial,
     )
-    split = open_split(inputs["corpus"], clips, "val")
+    split = open_split(inputs["corpus"], "val")
     steps = num_steps(settings.optim, batches.per_epoch)
     history = fit(
         model,

@@ -28,7 +28,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     batches = Batches(
         clips=clips,
-        clip_ids=clips.readable(list(texts)),
+        clip_ids=list(texts),
         texts={"subtitle": texts},
         tokenizer=tokenizer,
         num_frames=settings.num_frames,
@@ -40,7 +40,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     steps = num_steps(settings.optim, batches.per_epoch)
     chosen: dict[str, Any] = {}
     if settings.keep == "best":
-        split, count = open_split(inputs["corpus"], clips, "val"), settings.validations
+        split, count = open_split(inputs["corpus"], "val"), settings.validations
         chosen = {
             "validate": lambda m: validation(m, tokenizer, clips, split, settings.num_frames, settings.max_tokens),
             "validate_at": frozenset(round(steps * (i + 1) / count) for i in range(count)),

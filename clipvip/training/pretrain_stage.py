@@ -34,7 +34,7 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     validate, at = None, frozenset[int]()
     if settings.validate_every:
         clips = open_clips(inputs, settings.frames, "validation:", work=run.work)
-        split = open_split(inputs["validation:corpus"], clips, "val")
+        split = open_split(inputs["validation:corpus"], "val")
         longest = min(VALIDATION_TOKENS, model.config.text_config.max_position_embeddings)
         at = frozenset([*range(0, steps, settings.validate_every), steps])
 
@@ -61,7 +61,7 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
 def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, run: Run) -> Batches:
     roles = {role for term in settings.terms for texts in term.values() for role in texts}
     clips = open_clips(inputs, settings.frames, work=run.work)
-    clip_ids = clips.within(manifest.clip_ids(inputs["corpus"], split="train"))
+    clip_ids = manifest.clip_ids(inputs["corpus"], split="train")
     if settings.clips is not None:  # a smaller subset lies inside a larger one
         clip_ids = nested(clip_ids, settings.clips, seed=settings.subset_seed)
     texts: dict[str, Mapping[str, list[str]]] = {}

@@ -40,14 +40,14 @@ def train(
         raise ValueError(f"captioner.optim.precision: the small captioner trains in fp32, not {optim.precision}")
     if other := {name for name in PLAIN if getattr(optim, name) != OptimSettings.model_fields[name].default}:
         raise ValueError(f"captioner.optim: the small captioner knows no {', '.join(sorted(other))}; leave it out")
-    clips = open_clips(inputs, settings.frames or FramesSettings(size=shape.image_size))
+    clips = open_clips(inputs, settings.frames or FramesSettings(size=shape.image_size), work=run.work)
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="train"))
     processor = make_processor([text for known in texts.values() for text in known], shape)
     torch.manual_seed(settings.seed)
     model = make_model(shape, processor.tokenizer)
     batches = Batches(
         clips=clips,
-        clip_ids=clips.readable(list(texts)),
+        clip_ids=list(texts),
         texts={"caption": texts},
         tokenizer=processor.tokenizer,
         num_frames=1,

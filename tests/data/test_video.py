@@ -33,14 +33,14 @@ def test_the_frames_asked_for_are_the_frames_given(
     with av.open(str(path)) as container:
         truth = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
     assert count_frames(path) == len(truth) == 70
-    for _ in range(2):  # decord's errors come and go
+    for _ in range(2):
         np.testing.assert_array_equal(read_all(path), truth)
         np.testing.assert_array_equal(read_frames(path, [9, 2, 2, 61]), truth[[9, 2, 2, 61]])
         np.testing.assert_array_equal(read_all(path, fps=4.0), truth[::2])
         np.testing.assert_array_equal(read_all(path, start=1.0, end=2.0), truth[8:16])
 
 
-def test_a_width_that_the_first_reader_refuses_is_read_by_the_second(tmp_path: Path) -> None:
+def test_a_narrow_picture_is_read(tmp_path: Path) -> None:
     path = write_video(tmp_path / "narrow.mp4", ramp(16, 24, 24))
     assert count_frames(path) == 16
     assert indices_of(read_all(path)) == list(range(16))
@@ -53,12 +53,12 @@ def test_a_stretch_holds_the_frames_from_start_up_to_end(tmp_path: Path, side: i
     path = write_video(tmp_path / "a.mp4", ramp(16, side, side), fps=8.0)
     assert indices_of(read_all(path, start=0.5, end=1.0)) == [4, 5, 6, 7]
     assert indices_of(read_all(path, start=0.51, end=30.0)) == list(range(5, 16))
-    with pytest.raises(VideoError, match=r"a\.mp4: no frame from 2.0 s to None s; the file has 16 frames at 8"):
+    with pytest.raises(VideoError, match=r"a\.mp4: no frame from 2 s to its end; the last one before is at 1.88 s"):
         read_all(path, start=2.0)
 
 
 @pytest.mark.parametrize(
-    ("fps", "kept"), [(4.0, [0, 2, 4, 6, 8, 10, 12, 14]), (3.0, [0, 2, 5, 8, 10, 13]), (50.0, [*range(16)]), (0.1, [0])]
+    ("fps", "kept"), [(4.0, [0, 2, 4, 6, 8, 10, 12, 14]), (3.0, [0, 3, 6, 8, 11, 14]), (50.0, [*range(16)]), (0.1, [0])]
 )
 def test_a_rate_thins_evenly(tmp_path: Path, fps: float, kept: list[int]) -> None:
     path = write_video(tmp_path / "a.mp4", ramp(16), fps=8.0)
@@ -67,7 +67,7 @@ def test_a_rate_thins_evenly(tmp_path: Path, fps: float, kept: list[int]) -> Non
 
 def test_long_files_come_in_pieces_that_join_to_the_whole(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for width in (64, 24):  # both readers
+    for width in (64, 24):
         path = write_video(tmp_path / f"{width}.mp4", rng.integers(0, 256, (150, 32, width, 3), dtype=np.uint8))
         pieces = list(read_chunks(path))
         assert [len(piece) for piece in pieces] == [64, 64, 22]
@@ -101,7 +101,7 @@ def _bad_files(folder: Path) -> dict[str, str]:
     (folder / "cut.png").write_bytes((folder / "whole.png").read_bytes()[:60])
     return {
         "cut.avi": "cut short",
-        "cut.mp4": "Invalid data",
+        "cut.mp4": "cut short",
         "empty.mp4": "empty file",
         "text.mp4": "header of no known",
         "sound.mp4": "no video stream",

@@ -1,6 +1,8 @@
 """Files written whole: the content, nothing half written after a failure, and asked of the disk before the rename."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,15 @@ def test_a_folder_is_placed_with_all_below_it_on_disk(tmp_path: Path, steps: lis
     assert sorted(steps[:4]) == ["sync made", "sync model", "sync receipt", "sync weights"]
     assert steps[4:] == ["rename made", f"sync {tmp_path.name}"]
     assert (tmp_path / "cell/model/weights").read_text() == "weights"
+
+
+def test_a_lock_holds_where_there_is_no_fcntl(tmp_path: Path) -> None:
+    """A second process waits until the first lets go."""
+    lines = ["import sys", "sys.modules['fcntl'] = None", "from pathlib import Path"]
+    lines += ["from clipvip.runtime.files import locked", f"folder = Path({str(tmp_path)!r})"]
+    lines += ["with locked(folder / 'a.lock'):", "    before = len(list(folder.glob('*.held')))"]
+    lines += ["    (held := folder / f'{sys.argv[1]}.held').touch()", "    import time; time.sleep(0.3)"]
+    lines += ["    print(before, len(list(folder.glob('*.held')))); held.unlink()"]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    both = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "ab"]
+    assert [each.communicate(timeout=60)[0].split() for each in both] == [["0", "1"], ["0", "1"]]

@@ -52,7 +52,7 @@ def evaluated(inputs: Inputs, clip_folder: Path, out: Path) -> dict[str, Any]:
     """Embeddings in batches so small that some process has fewer or none, and an evaluation's files."""
     model, _ = parts(inputs, clip_folder)
     clips, tokenizer = open_clips(inputs, FramesSettings(size=24)), AutoTokenizer.from_pretrained(clip_folder)
-    split = evaluate_stage.open_split(inputs["corpus"], clips, "train")
+    split = evaluate_stage.open_split(inputs["corpus"], "train")
     videos = {size: embed_clips(model.eval(), clips, split.clip_ids, 4, batch_size=size) for size in (1, 3, 5, 16, 64)}
     texts = {size: embed_texts(model, tokenizer, split.texts, 77, batch_size=size) for size in (1, 7, 400)}
     cell = out.parent / f"cell-{distributed.rank()}-{distributed.size()}"

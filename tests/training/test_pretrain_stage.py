@@ -34,7 +34,7 @@ def plain(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any) -> Ba
     """Everything as Python objects; the subset by sorting all ids."""
     rows = manifest.read(inputs["corpus"], split="train")
     clips = open_clips(inputs, FRAMES)
-    ids = clips.readable(list(manifest.clips(rows)["clip_id"]))
+    ids = list(manifest.clips(rows)["clip_id"])
     if settings.clips is not None:
         key = str(settings.subset_seed).encode()
         ids = sorted(ids, key=lambda i: hashlib.blake2b(i.encode(), digest_size=8, key=key).digest())[: settings.clips]

@@ -126,18 +126,16 @@ def _caption_part(
 
     A clip that cannot be read has one row.
     """
-    readable, size = set(clips.readable(ids)), max(1, BATCH // settings.num_frames)
+    size = max(1, BATCH // settings.num_frames)
     rows = []
     for start in range(0, len(ids), size):
         batch, clock = ids[start : start + size], time.perf_counter()
         images: dict[tuple[str, int], Any] = {}
-        reasons = {clip_id: "not in the frame cache" for clip_id in batch if clip_id not in readable}
+        reasons: dict[str, str] = {}
         for clip_id in batch:
             try:
-                if clip_id in readable:
-                    images.update(
-                        ((clip_id, i), image) for i, image in enumerate(clips.centres(clip_id, settings.num_frames))
-                    )
+                centres = clips.centres(clip_id, settings.num_frames)
+                images.update(((clip_id, i), image) for i, image in enumerate(centres))
             except VideoError as error:
                 reasons[clip_id] = error.reason
         texts = dict(zip(images, captioner.write(list(images.values()), settings), strict=True)) if images else {}

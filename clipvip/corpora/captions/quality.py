@@ -1,5 +1,6 @@
 """How good captions are: by references, or by what a generated world knows of the frame (paper section 3.3)."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from clipvip.config.learning import CaptionsSettings
 from clipvip.data import manifest
 from clipvip.data.batches import texts_by_clip
 from clipvip.data.clips import open_clips
+from clipvip.data.media.file_header import VideoError
 
 BATCH = 256  # frames captioned at a time
 OBJECT = ("colour", "shape", "size", "place")  # attributes of the object, which may be out of sight
@@ -24,19 +26,23 @@ def agreement(write: Writer, inputs: dict[str, Path], frames: FramesSettings) ->
     """On the val split: share of captions that are one of their image's references, and of their words found there."""
     texts = texts_by_clip(manifest.read(inputs["corpus"], split="val"))
     clips = open_clips(inputs, frames)
-    ids = clips.readable(list(texts))
-    equal, found, said = 0, 0, 0
+    ids = list(texts)
+    read, equal, found, said = 0, 0, 0, 0
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
-        written = write([clips.middle(i)[0] for i in batch], CaptionsSettings())
-        for clip_id, text in zip(batch, written, strict=True):
+        images = {}
+        for clip_id in batch:
+            with contextlib.suppress(VideoError):  # it has no row among the captions either
+                images[clip_id] = clips.middle(clip_id)[0]
+        read += len(images)
+        for clip_id, text in zip(images, write(list(images.values()), CaptionsSettings()), strict=True):
             references = [_words(known) for known in texts[clip_id]]
             words = _words(text)
             equal += words in references
             found += len([word for word in words if any(word in known for known in references)])
             said += len(words)
-    shares = {"exact": equal / max(1, len(ids)), "words": found / max(1, said)}
-    return {"clips": len(ids), **{key: round(value, 4) for key, value in shares.items()}}
+    shares = {"exact": equal / max(1, read), "words": found / max(1, said)}
+    return {"clips": read, **{key: round(value, 4) for key, value in shares.items()}}
 
 
 def by_attribute(captions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from clipvip.data.media import checksums
 from clipvip.data.media.file_header import VideoError
-from clipvip.data.media.video import count_frames, rate_of, read_frames
+from clipvip.data.media.video import duration_of, frame_times, read_frames
 from clipvip.data.video_folder import Files, files_of
 from clipvip.runtime.shown import Shown
 
@@ -74,9 +74,9 @@ def look(folder: Path) -> Look:
 
 
 def _opened(folder: Path, path: str) -> Video:
-    total = count_frames(folder / path)
+    duration = duration_of(frame_times(folder / path))
     height, width = read_frames(folder / path, [0]).shape[1:3]
-    return Video(path, total / rate_of(folder / path) if total > 1 else 0.0, height, width)
+    return Video(path, duration, height, width)
 
 
 def same_content(folder: Path, paths: Iterable[str]) -> dict[str, str]:

@@ -1,10 +1,9 @@
 """Evenly sampled frames of a file, or of a stretch of it: what a model looks at."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from clipvip.data.media.video import read_chosen, sample_indices
 
@@ -23,6 +22,20 @@ def read_frames(
         >>> frames.shape  # doctest: +SKIP
         (12, 360, 640, 3)
     """
+    return read_and_count(path, num_frames, start, end)[0]
+
+
+def read_and_count(
+    path: str | Path, num_frames: int, start: float | None = None, end: float | None = None
+) -> tuple[UInt8[np.ndarray, "{num_frames} height width 3"], int]:
+    """As `read_frames`, and of how many frames they were taken."""
     if num_frames < 1:
         raise ValueError(f"num_frames is {num_frames}; it takes at least 1")
-    return read_chosen(path, partial(sample_indices, num_frames=num_frames, rng=None), start=start, end=end)
+    count = 0
+
+    def choose(total: int) -> Int[np.ndarray, " chosen"]:
+        nonlocal count
+        count = total
+        return sample_indices(total, num_frames, rng=None)
+
+    return read_chosen(path, choose, start=start, end=end), count

@@ -1,56 +1,60 @@
 """Frames of one file: open, check, count, sample, decode, resize (paper section 4.1: sparse sampling, 224 px).
 
-decord reads runs that begin at the first frame. Everything else PyAV decodes from the start on, keeping what is wanted:
-where decord 0.6.0 skips or seeks it may give other frames than those asked for, without an error and not the same each
-time (AVI, MKV, MPEG-4 with B frames; its issues 91, 195, 252), and it fails on some frame widths. An image is a video
-of one frame. Whatever cannot be read raises `VideoError`, which names the file and the reason; no other file is ever
-taken in its place. Flipped bits inside a stream may still decode: only a checksum would find those.
+What a file's frames are is defined in presented.py, when they are shown in moments.py. An image is a video of one
+frame. Whatever cannot be read raises `VideoError`, which names the file and the reason; no other file is ever taken in
+its place. Every function decodes from the beginning of the file to the end of what is asked for, so that a fault on the
+way is found by each of them. Flipped bits inside a stream may still decode: only a checksum would find those.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import decord
 import numpy as np
 from jaxtyping import Int, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
+from clipvip.data.media.container import Container, container_of, faults_named
 from clipvip.data.media.file_header import VideoError, check_header, is_image
-from clipvip.data.media.in_order import CHUNK, Frames, decode_in_order, measure, refuse_claims
+from clipvip.data.media.moments import Span
+from clipvip.data.media.presented import Converter, Picture, presented
 
-Choice = Callable[[int, float], Sequence[int]]  # (frames in the file, frames per second) -> increasing indices
+Frames = UInt8[np.ndarray, "frames height width 3"]
 
-decord.logging.set_level(decord.logging.QUIET)  # the reasons travel in VideoError
+CHUNK = 64  # frames converted at a time, or fewer large ones: bounds the memory of a long, large video
+CHUNK_BYTES = 1 << 28
+SAME = 1e-6  # seconds
 
 
 def count_frames(path: str | Path) -> int:
-    """Frames in the file; VideoError if it cannot be opened or has none."""
+    """Frames that the file presents, counted by decoding them; VideoError if it cannot be read."""
     if is_image(path):
-        check_header(path)
-        return 1
-    _, total, rate = _open(path)
-    return len(_between(path, total, rate, None, None))
+        return len(_image(path))
+    return sum(1 for _ in presented(container_of(path)))
 
 
-def rate_of(path: str | Path) -> float:
-    """Frames per second of the file; VideoError if it cannot be opened."""
-    return _open(path)[2]
+def frame_times(path: str | Path) -> list[float]:
+    """Seconds from the first frame at which each frame is shown; 0 for an image. VideoError if it cannot be read."""
+    return [0.0] if is_image(path) else _measured(container_of(path), Span())
+
+
+def duration_of(times: Sequence[float]) -> float:
+    """Seconds that frames shown at these times last, the last one as long as the others on average."""
+    return times[-1] * len(times) / (len(times) - 1) if len(times) > 1 else 0.0
 
 
 def read_frames(path: str | Path, indices: Sequence[int] | Int[np.ndarray, " frames"]) -> Frames:
     """The frames at `indices` (any order, repeats allowed): [n, height, width, 3]; VideoError if one is not there."""
-    wanted, place = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
+    wanted = np.asarray(indices, dtype=np.int64)
     if not len(wanted):
         raise VideoError(path, "no frames asked for")
 
-    def choose(total: int, rate: float) -> Sequence[int]:
-        if wanted[0] < 0 or wanted[-1] >= total:
-            raise VideoError(path, f"frames {wanted[0]} to {wanted[-1]} asked for, the file has {total}")
-        return [int(index) for index in wanted]
+    def choose(total: int) -> Int[np.ndarray, " chosen"]:
+        if wanted.min() < 0 or wanted.max() >= total:
+            raise VideoError(path, f"frames {wanted.min()} to {wanted.max()} asked for, the file has {total}")
+        return wanted
 
-    return np.concatenate(list(_decode(path, choose)))[place]
+    return read_chosen(path, choose)
 
 
 def read_chosen(
@@ -61,37 +65,44 @@ def read_chosen(
     end: float | None = None,
     fps: float | None = None,
 ) -> Frames:
-    """Of the frames that `read_chunks` gives, those that `choose` picks from their number; no other one is kept.
+    """Of the frames that `read_chunks` gives, those that `choose` picks from their number; no other one is converted.
 
-    What lies after the last of them is not decoded, so that a fault there stays unseen.
+    `choose` is called again where decoding shows another number than the container told.
     """
-    place = np.zeros(0, dtype=np.int64)
-
-    def pick(total: int, rate: float) -> Sequence[int]:
-        nonlocal place
-        inside = _thinned(_between(path, total, rate, start, end), rate, fps)
-        wanted, place = np.unique(choose(len(inside)), return_inverse=True)
-        return [inside[int(position)] for position in wanted]
-
-    return np.concatenate(list(_decode(path, pick)))[place]
+    span = Span(start, end, fps)
+    if is_image(path):
+        image: Frames = _image(path)[choose(len(_inside(path, span, (0.0,))))]
+        return image
+    container = container_of(path)
+    if container.times is not None and span.of(container.times):
+        found = _chosen(container, span, container.times, choose)
+        if found is not None:
+            return found
+    found = _chosen(container, span, _measured(container, span), choose)
+    if found is None:
+        raise VideoError(path, "decodes to other frames each time")
+    return found
 
 
 def read_chunks(
     path: str | Path, *, start: float | None = None, end: float | None = None, fps: float | None = None
 ) -> Iterator[Frames]:
     """Every frame with start <= time < end (seconds), at most 64 at a time; `fps` thins to at most that rate."""
-
-    def choose(total: int, rate: float) -> Sequence[int]:
-        return _thinned(_between(path, total, rate, start, end), rate, fps)
-
-    yield from _decode(path, choose)
+    span = Span(start, end, fps)
+    if is_image(path):
+        yield _image(path)[_inside(path, span, (0.0,))]
+        return
+    container = container_of(path)
+    for times_and_frames in _held(container, span):
+        yield _stack(path, [picture for _, picture in times_and_frames])
 
 
 def read_all(
     path: str | Path, *, start: float | None = None, end: float | None = None, fps: float | None = None
 ) -> Frames:
     """`read_chunks` in one array [n, height, width, 3]; VideoError if the file or the stretch cannot be read."""
-    return np.concatenate(list(read_chunks(path, start=start, end=end, fps=fps)))
+    chunks = list(read_chunks(path, start=start, end=end, fps=fps))
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
 
 def sample_indices(total: int, num_frames: int, *, rng: np.random.Generator | None) -> Int[np.ndarray, " num_frames"]:
@@ -144,62 +155,78 @@ def resize(
     return np.ascontiguousarray(cut.permute(0, 2, 3, 1).numpy())
 
 
-def _between(path: str | Path, total: int, rate: float, start: float | None, end: float | None) -> range:
-    first = 0 if start is None else max(0, math.ceil(start * rate - 1e-6))
-    last = total if end is None else min(total, math.ceil(end * rate - 1e-6))
-    if last <= first:
-        raise VideoError(
-            path, f"no frame from {start} s to {end} s; the file has {total} frames at {rate:.3g} a second"
-        )
-    return range(first, last)
+def read_timed(path: str | Path, span: Span) -> Iterator[list[tuple[float, Picture]]]:
+    """(seconds from the first frame, picture) of each frame of a video in the span, some at a time."""
+    yield from _held(container_of(path), span)
 
 
-def _thinned(inside: range, rate: float, fps: float | None) -> Sequence[int]:
-    """Evenly at most `fps` of `rate` frames a second."""
-    step = max(1.0, rate / fps) if fps else 1.0
-    return [inside[int(position * step)] for position in range(math.ceil(len(inside) / step - 1e-9))]
+def _held(container: Container, span: Span) -> Iterator[list[tuple[float, Picture]]]:
+    sieve, convert = span.sieve(), Converter(container.path)
+    held: list[tuple[float, Picture]] = []
+    last, any_held = 0.0, False
+    for time, frame in presented(container):
+        if span.past(time):
+            break
+        last = time
+        if sieve(time):
+            held.append((time, convert(frame)))
+            any_held = True
+        if len(held) == CHUNK or (held and len(held) * held[0][1].nbytes >= CHUNK_BYTES):
+            yield held
+            held = []
+    if held:
+        yield held
+    if not any_held:
+        raise _nothing(container.path, span, last)
 
 
-def _open(path: str | Path) -> tuple[Any, int, float]:
-    """decord's reader (None where it fails), frames, frames per second."""
-    check_header(path)
-    refuse_claims(path)
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        return reader, len(reader), float(reader.get_avg_fps())
-    except (decord.DECORDError, RuntimeError):
-        return None, *measure(path)
+def _chosen(
+    container: Container, span: Span, times: Sequence[float], choose: Callable[[int], Int[np.ndarray, " chosen"]]
+) -> Frames | None:
+    """The frames that `choose` picks of those at `times`; None where decoding shows other times."""
+    inside = _inside(container.path, span, times)
+    wanted, place = np.unique(choose(len(inside)), return_inverse=True)
+    asked = {inside[int(position)] for position in wanted}
+    until = next((index for index, time in enumerate(times) if span.past(time)), len(times))
+    convert, pictures, seen = Converter(container.path), list[Picture](), 0
+    for index, (time, frame) in enumerate(presented(container)):
+        if span.past(time):
+            break
+        if index >= until or abs(times[index] - time) > SAME:
+            return None
+        if index in asked:
+            pictures.append(convert(frame))
+        seen += 1
+    return _stack(container.path, pictures)[place] if seen == until else None
 
 
-def _decode(path: str | Path, choose: Choice) -> Iterator[Frames]:
-    if is_image(path):
-        choose(1, 1.0)
-        yield _image(path)
-        return
-    reader, total, rate = _open(path)
-    indices = choose(total, rate)
-    run = indices[-1] == len(indices) - 1  # 0, 1, 2, ...: decord need not skip or seek
-    begun = False
-    try:
-        for chunk in _chunks(indices) if reader and run else ():
-            frames: Frames = reader.get_batch(chunk).asnumpy()
-            begun = True
-            yield frames
-    except (decord.DECORDError, RuntimeError) as error:
-        if begun:  # the file is good up to here only
-            raise VideoError(path, str(error).strip().splitlines()[-1]) from None
-    if not begun:
-        yield from decode_in_order(path, indices)
+def _measured(container: Container, span: Span) -> list[float]:
+    """Times of the frames up to the end of the span, by decoding."""
+    found = []
+    for time, _ in presented(container):
+        if span.past(time):
+            break
+        found.append(time)
+    return found
+
+
+def _inside(path: str | Path, span: Span, times: Sequence[float]) -> list[int]:
+    inside = span.of(times)
+    if not inside:
+        raise _nothing(path, span, max((time for time in times if not span.past(time)), default=0.0))
+    return inside
+
+
+def _nothing(path: str | Path, span: Span, last: float) -> VideoError:
+    return VideoError(path, f"no frame {span}; the last one before is at {last:.3g} s")
+
+
+def _stack(path: str | Path, pictures: list[Picture]) -> Frames:
+    with faults_named(path):
+        return np.stack(pictures)
 
 
 def _image(path: str | Path) -> Frames:
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))[None]
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's broken PNG is a SyntaxError
-        raise VideoError(path, str(error)) from None
-
-
-def _chunks(indices: Sequence[int]) -> Iterator[Sequence[int]]:
-    for position in range(0, len(indices), CHUNK):
-        yield indices[position : position + CHUNK]
+    check_header(path)
+    with faults_named(path), Image.open(path) as image:
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))[None]

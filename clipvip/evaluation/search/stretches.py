@@ -11,8 +11,8 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from clipvip.data.media.file_header import is_image
-from clipvip.data.media.video import count_frames, rate_of, read_chunks, read_frames, resize, sample_indices
+from clipvip.data.media.moments import Span
+from clipvip.data.media.video import duration_of, frame_times, read_frames, read_timed, resize, sample_indices
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.video_encoder import has_temporal, unit
 
@@ -45,31 +45,25 @@ def stretches(path: Path, side: int, looks: Looks) -> Iterator[Stretch]:
 
     The last stretch ends with the video, so it may reach back into the one before. Raises VideoError.
     """
-    total = count_frames(path)
-    rate = 1.0 if is_image(path) else rate_of(path)
-    if total <= looks.num_frames or total / rate <= looks.seconds:
-        indices = sample_indices(total, looks.num_frames, rng=None)
-        yield Stretch(resize(read_frames(path, indices), side, looks.resize), indices / rate)
+    shown = np.array(frame_times(path))
+    if len(shown) <= looks.num_frames or duration_of(shown.tolist()) <= looks.seconds:
+        indices = sample_indices(len(shown), looks.num_frames, rng=None)
+        yield Stretch(resize(read_frames(path, indices), side, looks.resize), shown[indices])
         return
-    fps = looks.num_frames / looks.seconds
-    step = max(1.0, rate / fps)  # frames of the file from one to the next
-    held = np.empty((0, side, side, 3), np.uint8)
-    seen = fresh = 0
-    for chunk in read_chunks(path, fps=fps):
+    held, times, fresh = np.empty((0, side, side, 3), np.uint8), np.empty(0), 0
+    for pictures in read_timed(path, Span(fps=looks.num_frames / looks.seconds)):
+        chunk = np.stack([picture for _, picture in pictures])
         held = np.concatenate([held, resize(chunk, side, looks.resize)])
-        seen, fresh = seen + len(chunk), fresh + len(chunk)
+        times, fresh = np.append(times, [time for time, _ in pictures]), fresh + len(pictures)
         while fresh >= looks.num_frames:
             fresh -= looks.num_frames
             end = len(held) - fresh
-            yield _stretch(held[end - looks.num_frames : end], seen - fresh, step, rate)
-        held = held[-(looks.num_frames + fresh) :]
+            own = slice(end - looks.num_frames, end)
+            yield Stretch(held[own], times[own])
+        kept = looks.num_frames + fresh
+        held, times = held[-kept:], times[-kept:]
     if fresh:
-        yield _stretch(held[-looks.num_frames :], seen, step, rate)
-
-
-def _stretch(frames: UInt8[np.ndarray, "frames side side 3"], end: int, step: float, rate: float) -> Stretch:
-    """`end`: how many frames were sampled up to here."""
-    return Stretch(frames, np.floor(np.arange(end - len(frames), end) * step) / rate)
+        yield Stretch(held[-looks.num_frames :], times[-looks.num_frames :])
 
 
 def embed(model: ClipVip, path: Path, looks: Looks) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """What a model retrieves, as film strips: a few queries of the main study, chosen without regard to their rank."""
 
 import base64
+import contextlib
 import io
 import json
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clipvip.data.frame_cache import FrameCache
+from clipvip.config.data import FramesSettings
+from clipvip.data.clips import Clips, Frames
+from clipvip.data.media.file_header import VideoError
 from clipvip.results.finished import Finished, uses
 from clipvip.runtime import cell_files
 
@@ -26,13 +29,12 @@ def gallery(plans: list[dict[str, Any]], cells: dict[str, Finished]) -> dict[str
     cell = cells.get(keys[0]) if keys else None
     if cell is None or not (cell.folder / cell_files.RETRIEVED).is_file():
         return {"missing": f"retrieved clips of {variant} on {name} in the study {study}"}
-    frames = cells.get(cell.inputs.get("frames", ""))
-    cache = FrameCache.open(frames.folder) if frames is not None else None
+    clips = _clips(cell, cells)
     queries = [
         {
             "text": query["query"],
             "rank": f"{query['rank']:g}",
-            "hits": [_hit(place, hit, cache) for place, hit in enumerate(query["top"], start=1)],
+            "hits": [_hit(place, hit, clips) for place, hit in enumerate(query["top"], start=1)],
         }
         for query in json.loads((cell.folder / cell_files.RETRIEVED).read_text())
     ]
@@ -52,17 +54,31 @@ def _shown(plans: list[dict[str, Any]]) -> tuple[str, str, str]:
     return plans[0]["study"], plans[0]["rows"][0]["variant"], plans[0]["downstream"][0]
 
 
-def _hit(place: int, hit: dict[str, Any], cache: FrameCache | None) -> dict[str, Any]:
+def _clips(cell: Finished, cells: dict[str, Finished]) -> Clips | None:
+    """The clips that an evaluation read, from its frame cache or from the files; None where neither is left."""
+    corpus, frames = (cells.get(cell.inputs.get(role, "")) for role in ("corpus", "frames"))
+    if corpus is None and frames is None:
+        return None
+    settings = FramesSettings.model_validate(cell.settings.get("frames") or {})
+    held = frames.folder if frames is not None else None
+    return Clips(corpus.folder if corpus is not None else cell.folder, held, settings)
+
+
+def _hit(place: int, hit: dict[str, Any], clips: Clips | None) -> dict[str, Any]:
     strip = None
-    if cache is not None and hit["clip_id"] in cache.position:
-        strip = _strip(cache, cache.position[hit["clip_id"]])
+    if clips is not None:
+        with contextlib.suppress(VideoError):  # the video may be gone since
+            strip = _strip(spread(clips, hit["clip_id"]))
     return {**hit, "place": place, "score": f"{hit['score']:.3f}", "strip": strip}
 
 
-def _strip(cache: FrameCache, position: int) -> str:
-    """Frames spread evenly over the clip, side by side, as a PNG in the page."""
-    indices = np.linspace(0, cache.count(position) - 1, STRIP).round().astype(np.int64)
-    frames = cache.read(position, indices)
+def spread(clips: Clips, clip_id: str) -> Frames:
+    """Frames spread evenly over a clip, the first and the last among them."""
+    return clips.chosen(clip_id, lambda total: np.linspace(0, total - 1, STRIP).round().astype(np.int64))
+
+
+def _strip(frames: Frames) -> str:
+    """Frames side by side, as a PNG in the page."""
     strip = Image.fromarray(np.concatenate(list(frames), axis=1))
     scale = HEIGHT / frames.shape[1]
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS

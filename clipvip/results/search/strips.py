@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clipvip.data.media.file_header import is_image
-from clipvip.data.media.video import count_frames, rate_of, read_frames
+from clipvip.data.media.video import frame_times, read_frames
 from clipvip.evaluation.search.index import Hit, Moment
 from clipvip.runtime.shown import Shown
 
@@ -36,9 +35,8 @@ def cells(hit: Hit, most: int = CELLS) -> list[Cell]:
 
 def strip(path: Path, seconds: Sequence[float]) -> bytes:
     """The frames at these times as a JPEG, side by side. Raises VideoError."""
-    total = count_frames(path)
-    rate = 1.0 if is_image(path) else rate_of(path)
-    frames = read_frames(path, [min(total - 1, round(each * rate)) for each in seconds])
+    times = np.array(frame_times(path))
+    frames = read_frames(path, [int(abs(times - each).argmin()) for each in seconds])
     height, width = frames.shape[1:3]
     scale = min(WIDTH / width, HEIGHT / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -16,12 +16,13 @@ import torch
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 
-from clipvip.data.media.video import count_frames, read_frames, resize, sample_indices
+from clipvip.data.media.sampled_frames import read_frames
+from clipvip.data.media.video import resize
 from clipvip.evaluation.embedding import embed_texts
 from clipvip.model.clip_vip import ClipVip
 
 BATCH = 16  # videos at a time
-NEEDS = ("torch", "transformers", "decord", "av", "numpy", "pandas", "mlflow")
+NEEDS = ("torch", "transformers", "av", "numpy", "pandas", "mlflow")
 COLUMNS = ("text", "video")
 
 
@@ -51,8 +52,7 @@ class Encoder(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no
     def _videos(self, paths: list[str]) -> Any:
         side = self.model.config.vision_config.image_size
         how = self.settings["resize"], self.settings["antialias"]
-        chosen = [sample_indices(count_frames(path), self.settings["num_frames"], rng=None) for path in paths]
-        frames = [read_frames(path, indices) for path, indices in zip(paths, chosen, strict=True)]
+        frames = (read_frames(path, self.settings["num_frames"]) for path in paths)
         pixels = np.stack([resize(each, side, *how) for each in frames])
         return self.model.encode_video(torch.from_numpy(pixels)).float().numpy()
 

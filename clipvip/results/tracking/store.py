@@ -1,7 +1,6 @@
 """An MLflow store and the runs of one experiment in it, found again by their key."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -15,6 +14,7 @@ from typing import Any
 
 from clipvip.results import study_files
 from clipvip.runtime import cell_files
+from clipvip.runtime.files import locked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
@@ -226,8 +226,7 @@ def alone(uri: str, results: Path | None = None) -> Iterator[None]:
         lock = Path(f"{uri.removeprefix('sqlite:///')}.lock") if uri.startswith("sqlite:///") else None
         lock = results / "mlflow.lock" if lock is None and results is not None else lock
         if lock is not None:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(stack.enter_context(open(lock, "w")), fcntl.LOCK_EX)
+            stack.enter_context(locked(lock))
         try:
             if uri.startswith("sqlite:///"):
                 moved.settle(Path(uri.removeprefix("sqlite:///")))
