@@ -70,12 +70,11 @@ def summary(jobs: Jobs) -> str:
     fresh = sum(state(jobs.root, cell) == "fresh" for cell in cells)
     studies = jobs.grid.studies.values()
     named = [cell.name for study in studies for cell in study.cells()]
-    lines = [f"study {name}: {why}" for name, why in jobs.grid.left_out.items()]
-    lines.append(
+    counts = (
         f"experiment {jobs.grid.experiment.name}: {len(studies)} studies ask for {len(named)} cells, "
         f"{len(set(named))} distinct; with what they are made from {len(cells)}, of which {fresh} are made"
     )
-    return "\n".join(lines)
+    return "; ".join([counts, *(f"study {name}: {why}" for name, why in jobs.grid.left_out.items())])
 
 
 def times(jobs: Jobs) -> str:
