@@ -80,6 +80,16 @@ def margin_of(expectation: Expectation, margins: Mapping[str, float]) -> float:
     return (MARGINS | dict(margins))[expectation.metric.score]
 
 
+def check_margins(margins: dict[str, float]) -> dict[str, float]:
+    """The margins of an experiment; ValueError for a score that is none, or a margin that is not above 0."""
+    for score, margin in margins.items():
+        if score not in MARGINS:
+            raise ValueError(f"margins: unknown score {_nearest(score, list(MARGINS))}")
+        if not 0 < margin < math.inf:
+            raise ValueError(f"margins: {score}: {margin:g} must be a number above 0")
+    return margins
+
+
 def metrics(downstream: Iterable[str]) -> list[Metric]:
     """The metrics of a study's table, set by set, fine-tuned before zero-shot."""
     kinds = [(direction, score) for direction in DIRECTIONS for score in SCORES] + [("order", "order")]

@@ -6,6 +6,7 @@ Fisher's F, corrected for the number of rows, one row after the other) is named 
 noise study, that is the pool of another experiment, adds its degrees of freedom unless it contradicts the pool.
 """
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import fdtrc
 
+from clipvip.results import study_files
 from clipvip.results.variance import RunNoise
 from clipvip.runtime.files import written
 
@@ -93,14 +95,26 @@ def contradicts(found: RunNoise, study: RunNoise) -> bool:
     return 2 * min(above, 1 - above) < CONTRADICTS
 
 
+def content(path: Path) -> str:
+    """Digest of a noise study's file; ValueError where there is none."""
+    file = _file(path)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _file(path: Path) -> Path:
+    file = path / study_files.NOISE if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file; `noise` names the {study_files.NOISE} of a finished experiment")
+    return file
+
+
 def read(path: Path, num_queries: Mapping[str, int]) -> dict[tuple[str, str], RunNoise]:
     """A noise study: (metric, class) -> noise, for as many queries as the metric has here.
 
-    `path` is noise.csv or json of the same columns, as `write` makes it, or the folder of an experiment that holds
-    one. ValueError: no such file, or a column lacks.
+    `path` is noise.csv as `write` makes it, json of the same columns, or the folder of an experiment
+    (results/<experiment>). ValueError: no such file, or a column lacks.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; give the {FILE} of a finished experiment")
+    path = _file(path)
     rows = pd.read_json(path) if path.suffix == ".json" else pd.read_csv(path)
     lacking = [name for name in COLUMNS[:6] if name not in rows.columns]
     if lacking:
@@ -115,9 +129,6 @@ def read(path: Path, num_queries: Mapping[str, int]) -> dict[tuple[str, str], Ru
         scaled = max(0.0, variance - within) + within * more
         found[metric, kind] = RunNoise(kind, scaled, df, within * more, int(row.get("rows", 1)))
     return found
-
-
-FILE = "noise.csv"
 
 
 def write(rows: Iterable[tuple[str, str, Pool, int]], path: Path) -> None:
