@@ -65,7 +65,9 @@ def pool(kind: str, rows: Sequence[Row], study: RunNoise | None = None) -> Pool:
     outlying = outliers(repeated)
     kept = [row for row in repeated if row.name not in outlying]
     own = {
-        row.name: RunNoise(row.name, row.variance, row.df, _within(row), 1) for row in repeated if row.name in outlying
+        row.name: RunNoise(row.name, row.variance, float(row.df), _within(row))
+        for row in repeated
+        if row.name in outlying
     }
     found = _joined(kind, kept)
     refused = study is not None and found is not None and contradicts(found, study)
@@ -152,7 +154,7 @@ def _joined(kind: str, rows: Sequence[Row]) -> RunNoise | None:
         return None
     variance = sum(row.df * row.variance for row in rows) / df
     within = sum(row.df * (0.0 if math.isnan(row.interaction) else row.interaction) for row in rows) / df
-    return RunNoise(kind, variance, df, within, len(rows))
+    return RunNoise(kind, variance, float(df), within, len(rows))
 
 
 def _with_study(found: RunNoise, study: RunNoise) -> RunNoise:
