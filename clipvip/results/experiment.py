@@ -169,8 +169,9 @@ def _identity(weights: Weights, keys: Mapping[str, tuple[str, ...]]) -> frozense
     for variant, weight in weights.items():
         for key in keys[variant]:
             cells[key] = cells.get(key, 0.0) + weight / len(keys[variant])
-    sign = math.copysign(1, cells[min(cells)])
-    return frozenset((key, round(sign * weight, 12)) for key, weight in cells.items())
+    cells = {key: round(weight, 12) for key, weight in cells.items() if round(weight, 12)}
+    sign = math.copysign(1, cells[min(cells)]) if cells else 1.0
+    return frozenset((key, sign * weight) for key, weight in cells.items())
 
 
 def kind_of(study: Study, variant: str) -> str:

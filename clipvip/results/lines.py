@@ -99,7 +99,8 @@ def _answer(experiment: Experiment, study: Study, line: Expectation, metric: Met
     margin = margin_of(line, study.plan.get("margins") or {}, metric)
     if metric.when == "nmi":
         return _gap_answer(study, line, margin)
-    compared = experiment.compare(study, dict(line.weights), metric)
+    named = dict.fromkeys([name for side in line.sides for name in side], 0.0)  # some may cancel out
+    compared = experiment.compare(study, named | dict(line.weights), metric)
     if compared is None:
         nothing = (str(study.plan["study"]), line.line, metric.name)
         return Answer(metric, margin, sign, None, math.nan, math.nan, 0, nothing)

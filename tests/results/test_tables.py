@@ -285,7 +285,7 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
     expected = repeated_draws.interval(values, [(values + steps, 0.1), (values - 0.02, 0.5)])
     assert first[["nmi", "low", "high"]].tolist() == pytest.approx(expected)
     verdicts = found["verdicts"]
-    assert verdicts["verdict"].tolist() == ["yes", "cannot tell"]
+    assert verdicts["verdict"].tolist() == ["yes", "no difference that matters"]
     covers = found["language"].set_index("source")["covers/msrvtt"]
     assert covers.dropna().to_dict() == {"subtitles": 0.2, "captions": 0.5, "coco": 0.9}
     difference = values - np.array(nmi["captions"])

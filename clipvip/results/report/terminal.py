@@ -1,6 +1,7 @@
 """A study in a terminal, or in a README: its verdicts and its main columns with their intervals, as Markdown."""
 
 from pathlib import Path
+from typing import Any
 
 from clipvip.results import numbers, study_files
 from clipvip.results.finished import read_plan
@@ -18,9 +19,18 @@ def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order
         ]
         blocks.append(_table(["variant", *metrics], rows))
     if len(verdicts):
-        answers = [[row["expect"], str(row["verdict"]), numbers.difference_of(row)] for _, row in verdicts.iterrows()]
-        blocks.append(_table(["the paper leads one to expect", "here", "difference (95 % interval)"], answers))
+        answers = [
+            [row["expect"], str(row["verdict"]), numbers.difference_of(row), _decides(row)]
+            for _, row in verdicts.iterrows()
+        ]
+        heads = ["the paper leads one to expect", "here", "difference (95 % interval)", "what would decide"]
+        blocks.append(_table(heads, answers))
     return "\n\n".join(blocks)
+
+
+def _decides(row: Any) -> str:
+    said = row.get("decides")
+    return said if isinstance(said, str) else ""
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
