@@ -2,9 +2,10 @@
 
 A class is what varies alike: variants with and without post-pretraining, on one metric of one set. Each variant with k
 runs gives k - 1 degrees of freedom. Runs differ by no less than what they change in single queries, which is known far
-better than the variance of a few means: a smaller estimate is raised to it. A row whose variance is too large for its pool (the largest ratio against
-Fisher's F, corrected for the number of rows, one row after the other) is named and keeps a variance of its own. A
-noise study, that is the pool of another experiment, adds its degrees of freedom unless it contradicts the pool.
+better than the variance of a few means: a smaller estimate is raised to it. A row whose variance is too large for its
+pool (the largest ratio against Fisher's F, corrected for the number of rows, one row after the other) is named and
+keeps a variance of its own. A noise study, that is the pool of another experiment, adds its degrees of freedom unless
+it contradicts the pool.
 """
 
 import hashlib
