@@ -8,9 +8,13 @@ from typing import Any
 def _table(arguments: argparse.Namespace) -> None:
     import json
 
-    from clipvip.results.tables import make
+    from clipvip.results.tables import make, make_all
 
-    print(make(json.loads(arguments.plan.read_text()), arguments.plan.parent))
+    if len(arguments.plan) == 1:
+        print(make(json.loads(arguments.plan[0].read_text()), arguments.plan[0].parent))
+    else:
+        for name, counts in make_all([plan.parent for plan in arguments.plan]).items():
+            print(f"{name}: {counts}")
 
 
 def _track(arguments: argparse.Namespace) -> None:
@@ -54,7 +58,8 @@ def _results_page(arguments: argparse.Namespace) -> None:
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("table", help="write a study's table, tests and verdicts from its finished cells")
-    one.add_argument("plan", type=Path, help="results/<experiment>/studies/<study>/plan.json")
+    plans = "results/<experiment>/studies/<study>/plan.json; several write the noise of training too"
+    one.add_argument("plan", type=Path, nargs="+", help=plans)
     one.set_defaults(do=_table)
 
     one = commands.add_parser("show", help="print studies: results with intervals, and the verdict on each claim")

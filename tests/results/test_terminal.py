@@ -28,8 +28,8 @@ WHOLE = """**Does it matter?** ({folder})
 
 | the paper leads one to expect | here | difference (95 % interval) | what would decide |
 | --- | --- | --- | --- |
-| clip_vip > clip on a/t2v/R@1 | holds | +90.0 (-1.4 to +98.7) |
-| clip > clip_vip on nmi/a | cannot tell | +0.250 (-0.001 to +0.123) |"""
+| clip_vip > clip on a/t2v/R@1 | holds | +90.0 (-1.4 to +98.7) |  |
+| clip > clip_vip on nmi/a | cannot tell | +0.250 (-0.001 to +0.123) |  |"""
 
 
 def study(folder: Path, downstream: list[str], summary: str, verdicts: str) -> Path:
