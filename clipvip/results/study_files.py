@@ -15,7 +15,6 @@ LANGUAGE = "language.csv"
 PUBLISHED = "published.csv"
 
 FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
-FOREST, FOREST_PNG = "forest.svg", "forest.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 
 NOISE = "noise.csv"  # of the experiment, in the folder above its studies: the pools of training noise
