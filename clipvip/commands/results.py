@@ -7,12 +7,16 @@ from typing import Any
 
 def _table(arguments: argparse.Namespace) -> None:
     from clipvip.results.finished import read_plan, refuse_if_empty
-    from clipvip.results.tables import make
+    from clipvip.results.tables import make, make_all
 
-    folder = arguments.plan.parent
-    plan = read_plan(folder)
-    refuse_if_empty(plan, folder)
-    print(make(plan, folder))
+    folders = [path.parent for path in arguments.plan]
+    for folder in folders:
+        refuse_if_empty(read_plan(folder), folder)
+    if len(folders) == 1:
+        print(make(read_plan(folders[0]), folders[0]))
+    else:
+        for name, counts in make_all(folders).items():
+            print(f"{name}: {counts}")
 
 
 def _track(arguments: argparse.Namespace) -> None:
@@ -69,7 +73,8 @@ def _import(arguments: argparse.Namespace) -> None:
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("table", help="write a study's table, tests and verdicts from its finished cells")
-    one.add_argument("plan", type=Path, help="results/<experiment>/studies/<study>/plan.json")
+    plans = "results/<experiment>/studies/<study>/plan.json; several write the noise of training too"
+    one.add_argument("plan", type=Path, nargs="+", help=plans)
     one.set_defaults(do=_table)
 
     one = commands.add_parser("show", help="print studies: results with intervals, and the verdict on each claim")

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from clipvip.config.base import Settings
+from clipvip.config.claims import check_margins
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings, ModelSettings
 from clipvip.config.resources import Usual
@@ -60,6 +61,12 @@ class Experiment(Settings):
     """file with the published figures"""
     seeds: tuple[int, ...] = (0,)
     """a replicate of every variant for each seed"""
+    margins: dict[str, float] = Field(default={})
+    """smallest difference that matters, by score; unnamed ones: R@1, R@5, R@10, order 2; MdR 1; MnR 5; log2R 0.1; nmi
+    0.05 [points, ranks, doublings of the rank]"""
+    noise: str | None = None
+    """a noise study: noise.csv of another experiment, or its folder, whose training noise is added to this one's pool;
+    null: none"""
     corpora: dict[str, CorpusSettings]
     """every corpus by name"""
     roles: dict[str, RoleSettings] = Field(default={})
@@ -90,3 +97,8 @@ class Experiment(Settings):
     """MLflow tracking URI; null: sqlite in the results folder"""
     run: RunSettings = RunSettings()
     """how cells are run; never part of a key"""
+
+    @field_validator("margins")
+    @classmethod
+    def _known_scores(cls, margins: dict[str, float]) -> dict[str, float]:
+        return check_margins(margins)

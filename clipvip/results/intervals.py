@@ -6,12 +6,10 @@ prints point values); at 1,000 queries R@1 near 50 % is known to about 3 points,
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
 from clipvip.results.resampling import Clusters, Statistic, Values, cluster_sums, differences
@@ -25,23 +23,6 @@ class Interval(NamedTuple):
     estimate: float
     low: float
     high: float
-
-
-class Spread(NamedTuple):
-    """An estimate over seeds, its standard error, which part of that variance is the seeds', and the degrees of freedom
-    of either part."""
-
-    estimate: float
-    error: float
-    of_seeds: float
-    df_queries: int
-    df_seeds: int
-
-    def critical(self, level: float) -> float:
-        """Standard errors to either side at this level: t of both parts, weighted by them (Cochran's approximation)."""
-        tail = (1 + level) / 2
-        queries, seeds = float(stdtrit(self.df_queries, tail)), float(stdtrit(self.df_seeds, tail))
-        return (1 - self.of_seeds) * queries + self.of_seeds * seeds
 
 
 def cluster_bootstrap(
@@ -84,78 +65,6 @@ def paired_difference(
     return Interval(float(estimate[0]), max(float(low), most[1]), min(float(high), most[0]))
 
 
-def over_seeds(
-    values: Sequence[Values],
-    clusters: Clusters,
-    *,
-    baseline: Sequence[Values] | None = None,
-    statistic: Statistic = "mean",
-    resamples: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> Interval:
-    """Interval of the mean over training seeds, holding both the sampling of queries and the noise of training.
-
-    `values` is one array a seed over the same queries; with `baseline` (as many seeds), of the difference to it. One
-    seed falls back to `paired_difference`, which knows nothing of training noise. See `spread_over_seeds`.
-    """
-    if len(values) == 1:
-        against = baseline[0] if baseline is not None else np.zeros_like(values[0])
-        return paired_difference(
-            values[0], against, clusters, statistic=statistic, resamples=resamples, seed=seed, level=level
-        )
-    spread = spread_over_seeds(values, clusters, baseline=baseline, statistic=statistic, resamples=resamples, seed=seed)
-    half = spread.critical(level) * spread.error
-    return Interval(spread.estimate, spread.estimate - half, spread.estimate + half)
-
-
-def spread_over_seeds(
-    values: Sequence[Values],
-    clusters: Clusters,
-    *,
-    baseline: Sequence[Values] | None = None,
-    statistic: Statistic = "mean",
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Spread:
-    """Standard error over seeds and queries; ValueError: fewer than 2 seeds.
-
-    A two-way table of random effects, seeds by clusters. The variance of the seeds' own results / number of seeds holds
-    training noise and what a seed changes in single queries; plus the query variance common to all seeds, which is the
-    variance over resampled clusters less that second part (a median is not taken apart, and so a little wide).
-    """
-    if len(values) < 2:
-        raise ValueError("one seed tells nothing about the noise of training; give at least 2")
-    against = baseline if baseline is not None else [np.zeros_like(row) for row in values]
-    estimates, draws, num_clusters = differences(values, against, clusters, statistic, resamples, seed)
-    of_queries = float(draws.var(ddof=1)) * num_clusters / (num_clusters - 1)
-    if statistic == "mean":
-        of_queries = max(0.0, of_queries - _interaction(values, against, clusters))
-    of_seeds = float(estimates.var(ddof=1)) / len(values)
-    whole = of_queries + of_seeds
-    share = of_seeds / whole if whole > 0 else 0.0
-    return Spread(float(estimates.mean()), math.sqrt(whole), share, num_clusters - 1, len(values) - 1)
-
-
-def _interaction(values: Sequence[Values], baseline: Sequence[Values], clusters: Clusters) -> float:
-    """Variance of the grand mean from what seeds change in single clusters: the residual of seeds by clusters."""
-    rows = np.array([cluster_differences(a, b, clusters) for a, b in zip(values, baseline, strict=True)])
-    left = rows - rows.mean(axis=0) - rows.mean(axis=1, keepdims=True) + rows.mean()
-    num_seeds, num_clusters = rows.shape
-    return float((left**2).sum() / ((num_seeds - 1) * (num_clusters - 1)) / rows.size)
-
-
-def p_over_seeds(spread: Spread) -> float:
-    """Two-sided p of no difference, of the same variance as the interval of `over_seeds`."""
-    if spread.error == 0:
-        return 1.0 if spread.estimate == 0 else 0.0
-    reached = abs(spread.estimate) / spread.error
-    least = 1e-12
-    if spread.critical(1 - least) <= reached:
-        return least
-    return float(brentq(lambda p: spread.critical(1 - p) - reached, least, 1.0)) if reached > 0 else 1.0
-
-
 def paired_permutation(a: Values, b: Values, clusters: Clusters, *, resamples: int = 10_000, seed: int = 0) -> float:
     """Two-sided p of mean(a) = mean(b): the signs of whole clusters are flipped, all ways where they are few."""
     sums, _ = cluster_sums(a - b, clusters)
@@ -193,13 +102,3 @@ def effect_size(a: Values, b: Values, clusters: Clusters) -> float:
     differences = cluster_differences(a, b, clusters)
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
     return mean / deviation if deviation > 0 else math.copysign(math.inf, mean) if mean else 0.0
-
-
-def queries_needed(
-    difference: float, sd_of_cluster_differences: float, power: float = 0.8, alpha: float = 0.05
-) -> float:
-    """Clusters (independent queries) that a two-sided paired test needs to see `difference`; inf where it is 0."""
-    if difference == 0:
-        return math.inf
-    quantiles = float(ndtri(1 - alpha / 2) + ndtri(power))
-    return max(2.0, float(math.ceil((quantiles * sd_of_cluster_differences / difference) ** 2)))

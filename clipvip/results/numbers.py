@@ -14,7 +14,7 @@ def digits(metric: str) -> int:
     end = metric.rsplit("/", 1)[-1]
     if metric.startswith(("nmi/", "covers/")) or end in SHARES:
         return 3
-    return 0 if end in COUNTS else 1
+    return 0 if end in COUNTS else 2 if end == "log2R" else 1
 
 
 def unit(metric: str) -> str:

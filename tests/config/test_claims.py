@@ -25,9 +25,21 @@ def test_lines_are_parsed() -> None:
 
 def test_names_are_unique_and_read_back() -> None:
     every = claims.metrics(SETS)
-    assert len({metric.name for metric in every}) == len(every) == 2 * 2 * (6 * 5 + 1)
+    assert len({metric.name for metric in every}) == len(every) == 2 * 2 * (6 * 6 + 1)
     for metric in every:
         assert _check(f"small > none on {metric.name}").metric == metric
+
+
+def test_an_interaction_and_a_margin() -> None:
+    found = _check("small - none > proxies 4 - none on msrvtt/t2v/R@5 margin 1.5")
+    assert dict(found.weights) == {"small": 1, "proxies 4": -1}
+    assert found.margin == 1.5
+    assert found.sides[0] == {"small": 1, "none": -1}
+    assert claims.margin_of(found, {"R@5": 3.0}) == 1.5
+    assert claims.margin_of(_check("small < none on msrvtt/t2v/R@5"), {"R@5": 3.0}) == 3.0
+    assert claims.margin_of(found, {}, found.metric.co_primary) == claims.MARGINS["log2R"]
+    with pytest.raises(ValueError, match="unknown score 'R@50'; did you mean 'R@5'"):
+        claims.check_margins({"R@50": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -41,6 +53,8 @@ def test_names_are_unique_and_read_back() -> None:
         ("small > none on nmi/msrvtt", "unknown language source 'small'"),
         ("small < small on msrvtt/t2v/R@5", "compares 'small' with itself"),
         ("small <= none on msrvtt/t2v/R@5", "write `<variant> < <variant> on <set>/<metric>`"),
+        ("small - none > none on msrvtt/t2v/R@5", "both sides must be as many values"),
+        ("small < none on msrvtt/t2v/R@5 margin -1", "margin '-1' must be a number above 0"),
         ("small < none", "write `"),
         ("", "write `"),
     ],

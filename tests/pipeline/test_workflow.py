@@ -15,6 +15,7 @@ import yaml
 
 from clipvip.pipeline.grid import Grid, load
 from clipvip.pipeline.store import receipt
+from clipvip.results import outcomes
 
 ROOT = Path(__file__).parents[2]
 SMOKE = "experiments/smoke.yaml"
@@ -56,7 +57,7 @@ def test_a_table_has_one_row_a_variant_and_seed(results: Path, grid: Grid, study
 def test_every_expectation_has_a_verdict(results: Path, grid: Grid, study: str) -> None:
     verdicts = pd.read_csv(results / "smoke/studies" / study / "verdicts.csv")
     assert list(verdicts["expect"]) == list(grid.studies[study].settings.expect)
-    assert set(verdicts["verdict"]) <= {"yes", "no", "undetermined"}
+    assert set(verdicts["verdict"]) <= set(outcomes.OUTCOMES)
     assert (verdicts["low"] <= verdicts["high"]).all()
 
 

@@ -36,10 +36,10 @@ def _with_verdicts(study: Path, verdicts: list[str]) -> str:
     [
         (["yes", "yes", "yes"], "the claim appears: 3 of its 3"),
         (
-            ["yes", "no", "undetermined"],
+            ["yes", "no", "cannot tell"],
             "the claim appears only in part: 1 of its 3 expected differences appear, 1 are",
         ),
-        (["undetermined"] * 3, "the claim does not appear: 0 of its 3"),
+        (["cannot tell"] * 3, "the claim does not appear: 0 of its 3"),
         (["no"] * 3, "the claim does not appear: 0 of its 3 expected differences appear, 3 are contradicted"),
     ],
 )
@@ -47,8 +47,8 @@ def test_findings_follow_the_verdicts(studies: list[Path], verdicts: list[str], 
     text = _with_verdicts(studies[0], verdicts)
     assert said in text
     assert text.count("contrary is measured") == verdicts.count("no")
-    assert "2 seeds (0, 1); the intervals hold both" in text
-    assert "uncorrected for there being 3" in text
+    assert "Replicates: 2 (0, 1); replicates varied: seed" in text
+    assert "distinct lines of the experiment (Holm)" in text
     assert "not comparable with the paper's" in text
 
 
@@ -60,7 +60,7 @@ def test_findings_give_numbers_with_units(studies: list[Path]) -> None:
         in text
     )
     assert "0.302 against 0.022, a difference of +0.280 (95 % interval" in text, "NMI has no unit and three digits"
-    assert "one seed (0)" in text
+    assert "Replicates: 1 (0); " in text
     assert "Intervals of NMI hold the draw of sentences on both sides" in text
 
 
@@ -68,7 +68,7 @@ def test_findings_without_a_value_or_an_expectation(studies: list[Path]) -> None
     path = studies[2] / "verdicts.csv"
     kept = path.read_text()
     try:
-        pd.read_csv(path).assign(left=np.nan, verdict="undetermined").to_csv(path, index=False)
+        pd.read_csv(path).assign(left=np.nan, verdict="cannot tell").to_csv(path, index=False)
         assert "a value is missing" in findings(studies[2])
         pd.read_csv(path).head(0).to_csv(path, index=False)
         assert "nothing is concluded" in findings(studies[2])

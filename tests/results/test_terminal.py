@@ -17,7 +17,7 @@ clip_vip,1,100.0,99.96,100.0,87.55,0.04,-1.05,0.96
 """
 VERDICTS = """expect,metric,left,right,difference,low,high,verdict
 clip_vip > clip on a/t2v/R@1,a/t2v/R@1,100,10.04,89.96,-1.44,98.695,holds
-clip > clip_vip on nmi/a,nmi/a,0.5,0.25,0.25049,-0.00051,0.1235,undetermined
+clip > clip_vip on nmi/a,nmi/a,0.5,0.25,0.25049,-0.00051,0.1235,cannot tell
 """
 WHOLE = """**Does it matter?** ({folder})
 
@@ -26,10 +26,10 @@ WHOLE = """**Does it matter?** ({folder})
 | clip | 10.0 (1.8 to 21.0) | 30.2 | 15.0 |
 | clip_vip | 100.0 (100.0 to 100.0) | 87.5 | 0.0 (-1.1 to 1.0) |
 
-| the paper leads one to expect | here | difference (95 % interval) |
-| --- | --- | --- |
-| clip_vip > clip on a/t2v/R@1 | holds | +90.0 (-1.4 to +98.7) |
-| clip > clip_vip on nmi/a | undetermined | +0.250 (-0.001 to +0.123) |"""
+| the paper leads one to expect | here | difference (95 % interval) | what would decide |
+| --- | --- | --- | --- |
+| clip_vip > clip on a/t2v/R@1 | holds | +90.0 (-1.4 to +98.7) |  |
+| clip > clip_vip on nmi/a | cannot tell | +0.250 (-0.001 to +0.123) |  |"""
 
 
 def study(folder: Path, downstream: list[str], summary: str, verdicts: str) -> Path:
@@ -71,7 +71,7 @@ def test_a_study_worked_out_by_hand(tmp_path: Path) -> None:
         "expect": ["clip_vip > clip on msrvtt/t2v/R@1", "a > b on nmi/msrvtt"],
         "metric": [recall, "nmi/msrvtt"],
     }
-    verdicts |= {"verdict": ["yes", "undetermined"], "difference": [50 / 3, 0.0004]}
+    verdicts |= {"verdict": ["yes", "cannot tell"], "difference": [50 / 3, 0.0004]}
     verdicts |= {"low": [8.25001, -0.01], "high": [25.0, 0.0108]}
     pd.DataFrame(verdicts).to_csv(tmp_path / "verdicts.csv", index=False)
     assert markdown(tmp_path) == (
@@ -80,10 +80,10 @@ def test_a_study_worked_out_by_hand(tmp_path: Path) -> None:
         "| --- | --- | --- |\n"
         "| clip | 33.3 (25.0 to 41.7) | 50.0 |\n"
         "| clip_vip | 50.0 (42.0 to 58.0) | – |\n\n"
-        "| the paper leads one to expect | here | difference (95 % interval) |\n"
-        "| --- | --- | --- |\n"
-        "| clip_vip > clip on msrvtt/t2v/R@1 | yes | +16.7 (+8.3 to +25.0) |\n"
-        "| a > b on nmi/msrvtt | undetermined | +0.000 (-0.010 to +0.011) |"
+        "| the paper leads one to expect | here | difference (95 % interval) | what would decide |\n"
+        "| --- | --- | --- | --- |\n"
+        "| clip_vip > clip on msrvtt/t2v/R@1 | yes | +16.7 (+8.3 to +25.0) |  |\n"
+        "| a > b on nmi/msrvtt | cannot tell | +0.000 (-0.010 to +0.011) |  |"
     )
 
 

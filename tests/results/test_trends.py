@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from study_cells import CLUSTERS, cell, evaluation, places, plan_of
 
-from clipvip.results import intervals, tables, trends
-from clipvip.results.study_results import Study
+from clipvip.config.claims import Metric
+from clipvip.results import tables, trends
+from clipvip.results.experiment import Experiment
+from clipvip.results.variance import Term, estimate
 
 CLIPS = {"small": 500, "middle": 2000, "large": 12000}
 SHIFTS = {"small": 2.0, "middle": 1.2, "large": 0.7}
@@ -32,17 +34,23 @@ def scaled(root: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_the_slope_is_that_of_a_line_through_the_table(tmp_path: Path, seeds: tuple[int, ...]) -> None:
-    found = trends.trends(Study(scaled(tmp_path, seeds))).set_index("metric")
+    experiment = Experiment([scaled(tmp_path, seeds)])
+    study = experiment.studies["data_scale"]
+    found = trends.trends(experiment, study).set_index("metric")
     assert set(found["line"]) == {"all"}  # two variants are no line
     row, doublings = found.loc["msrvtt/t2v/R@5"], np.log2(list(CLIPS.values()))
-    scores = [[np.where(places(50 + s, SHIFTS[v]) <= 5, 100.0, 0.0) for v in CLIPS] for s in seeds]
-    means = np.mean([[each.mean() for each in one] for one in scores], axis=0)
+    scores = {v: [np.where(places(50 + s, SHIFTS[v]) <= 5, 100.0, 0.0) for s in seeds] for v in CLIPS}
+    means = [np.mean([each.mean() for each in scores[v]]) for v in CLIPS]
     assert row["per_doubling"] == pytest.approx(np.polyfit(doublings, means, 1)[0])
-    slopes = [np.polyfit(doublings, np.stack(one), 1)[0] for one in scores]  # a slope a query
-    expected = intervals.over_seeds(slopes, CLUSTERS)
-    assert [row["per_doubling"], row["low"], row["high"]] == pytest.approx(list(expected))
-    assert row["low"] < row["per_doubling"] < row["high"]
-    assert row["seeds"] == len(seeds)
+    noise = experiment.noise_of(study, "small", Metric("msrvtt", "fine_tuned", "t2v", "R@5"))
+    weights = trends.slope_weights(doublings)
+    terms = [
+        Term(float(weight), {f"{v}-{i}": each for i, each in enumerate(scores[v])}, noise)
+        for v, weight in zip(CLIPS, weights, strict=True)
+    ]
+    assert [row["low"], row["high"]] == pytest.approx(list(estimate(terms, CLUSTERS).interval()[1:]))
+    assert np.isnan(row["p"]) == (len(seeds) == 1)
+    assert row["replicates"] == len(seeds)
 
 
 def test_a_line_with_a_cell_missing_has_no_slope(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ rule track:
 
 
 rule report:
-    # One page that gathers the studies, readable offline.
+    # All tables again, with the training noise of the whole experiment; then one page, readable offline.
     input:
         [made for study in STUDIES for made in made_of(study)],
         ancient("clipvip/results/report/page.html.j2"),
@@ -134,8 +134,10 @@ rule report:
         gpu=ASKS["report"].gpus,
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],
+        plans=[f"{HOME}/studies/{study}/plan.json" for study in STUDIES],
     shell:
-        "clipvip report {params.folders:q} --out {output:q} 2>&1 | tee {log:q}"
+        "(clipvip table {params.plans:q} && clipvip report {params.folders:q} --out {output:q})"
+        " 2>&1 | tee {log:q}"
 
 
 for study in STUDIES:

@@ -90,6 +90,22 @@ def bars(folder: Path, ends: Sequence[str] = ("t2v/R@1", "t2v/R@5")) -> Figure:
     return figure
 
 
+def forest(folder: Path, score: str = "R@5") -> Figure:
+    """Differences of every variant to the baseline with their 95 % intervals, a panel a set; grey: the margin."""
+    plan, rows = read_plan(folder), read(folder, study_files.TESTS)
+    rows = rows[(rows["when"] == "fine_tuned") & rows["metric"].str.endswith(f"/{score}")]
+    with rc_context(STYLE):
+        count = max(rows["variant"].nunique(), 1)
+        figure = Figure(figsize=(WIDTH, 1.2 + 0.24 * count), layout="constrained")
+        figure.suptitle(f"Differences to {plan['baseline']}")
+        sets = plan["downstream"]
+        axes = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]
+        for axis, name in zip(axes, sets, strict=True):
+            panels.forest(axis, rows[rows["set"] == name], f"{name}, text to video {score} (points)")
+        figure.supxlabel("bar: 95 % interval; grey: no difference that matters", fontsize=7, color="#444444")
+    return figure
+
+
 def heatmap(folder: Path) -> Figure:
     """NMI of every language source against every downstream set, with its interval."""
     with rc_context(STYLE):

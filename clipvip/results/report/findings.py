@@ -7,14 +7,16 @@ from typing import Any
 import pandas as pd
 
 from clipvip.config.registry import stage_of
-from clipvip.results import numbers, study_files
+from clipvip.results import numbers, outcomes, registered, study_files
 from clipvip.results.finished import generated, read_plan
 
 VERDICTS = {
-    "yes": "appears",
-    "no": "does not appear, the contrary is measured",
-    "undetermined": "is undetermined",
-    "not run": "was not run",
+    outcomes.YES: "appears",
+    outcomes.NO: "does not appear, the contrary is measured",
+    outcomes.SAME: "does not appear, there is no difference that matters",
+    outcomes.OPEN: "cannot be told",
+    outcomes.ONE_RUN: "cannot be told from one run",
+    outcomes.NOT_RUN: "was not run",
 }
 
 
@@ -47,9 +49,10 @@ def _overall(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
     where, count = f"In the experiment {plan['experiment']}", len(verdicts)
     if count == 0:
         return f"{where} nothing was expected of this study, so nothing is concluded from it."
-    held, against, lacking = (int((verdicts["verdict"] == name).sum()) for name in ("yes", "no", "not run"))
+    told = (outcomes.YES, outcomes.NO, outcomes.SAME, outcomes.NOT_RUN)
+    held, against, same, lacking = (int((verdicts["verdict"] == name).sum()) for name in told)
     shares = f"{held} of its {count} expected differences appear, {against} are contradicted, "
-    shares += f"{count - held - against - lacking} are undetermined"
+    shares += f"{same} are too small to matter, {count - held - against - same - lacking} cannot be told"
     shares += f", {lacking} were not run for want of data" if lacking else ""
     if held == count:
         return f"{where} the claim appears: {shares}."
@@ -59,15 +62,17 @@ def _overall(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
 def _line(row: Any) -> str:
     """One expectation: both values, their difference (left minus right) with its interval, and the verdict."""
     metric = str(row["metric"])
-    if row["verdict"] == "not run":
+    if row["verdict"] == outcomes.NOT_RUN:
         return f"`{row['expect']}`: {row['note']}."
     if any(pd.isna(row[key]) for key in ("left", "right", "difference")):
-        return f"`{row['expect']}` is undetermined: a value is missing."
+        return f"`{row['expect']}` cannot be told: a value is missing."
     said = f"`{row['expect']}` {VERDICTS[row['verdict']]}: "
     said += f"{numbers.value(row['left'], metric)} against {numbers.value(row['right'], metric)}"
     said += f", a difference of {numbers.difference(row['difference'], metric)}{numbers.unit(metric)}"
     interval = numbers.interval(row["low"], row["high"], metric, signed=True)
-    return f"{said} (95 % interval {interval})." if interval else f"{said}, without an interval."
+    said = f"{said} (95 % interval {interval})" if interval else f"{said}, without an interval"
+    decides = row.get("decides")
+    return f"{said}; it {decides}." if isinstance(decides, str) and decides else f"{said}."
 
 
 def _trends(folder: Path) -> list[str]:
@@ -121,19 +126,19 @@ def _mixed(folder: Path) -> str:
 
 def _intervals(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
     """What the intervals hold, and what they do not."""
-    seeds, gap = sorted({row["seed"] for row in plan["rows"]}), verdicts["metric"].astype(str).str.startswith("nmi/")
-    listed, queries = ", ".join(str(seed) for seed in seeds), "the draw of test queries"
-    if len(seeds) == 1:
-        said = f"There is one seed ({listed}): the intervals hold {queries}, not training, which may differ by more."
-    elif (verdicts.loc[~gap, "seeds"] < 2).any():
-        said = f"There are {len(seeds)} seeds ({listed}), but some comparisons rest on one and hold {queries} only."
-    else:
-        said = f"There are {len(seeds)} seeds ({listed}); the intervals hold both {queries} and training."
+    gap = verdicts["metric"].astype(str).str.startswith("nmi/")
+    notes = verdicts.loc[~gap & (verdicts["replicates"] > 0), "note"].dropna().astype(str)
+    seeds = sorted({row["seed"] for row in plan["rows"]})
+    said = f"Replicates: {len(seeds)} ({', '.join(map(str, seeds))}); "
+    said += notes.iloc[0].split("; missing")[0] if len(notes) else "no comparison of variants"
+    said = f"{said}."
     if gap.any():
         said += " Intervals of NMI hold the draw of sentences on both sides, for one text encoder."
-    if len(verdicts) > 1:
-        said += f" Each interval stands for itself, uncorrected for there being {len(verdicts)}."
-    return said
+    if len(verdicts):
+        lines = int(verdicts["lines"].max())
+        said += f" Outcomes are corrected for the {lines} distinct lines of the experiment (Holm); intervals are not."
+    late = verdicts.loc[verdicts["stated"] == registered.AFTER, "expect"]
+    return f"{said} Stated after results were there: {', '.join(f'`{line}`' for line in late)}." if len(late) else said
 
 
 def _caution(folder: Path) -> str:

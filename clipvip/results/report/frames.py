@@ -11,7 +11,7 @@ NOT_NUMBERS = ("source", "kind")  # columns of language.csv
 
 
 def summary(folder: Path) -> pd.DataFrame:
-    """A row a variant: the metrics a reader wants first, mean over seeds with 95 % interval."""
+    """A row a variant: the metrics a reader wants first, mean over replicates with 95 % interval."""
     rows, metrics = read(folder, study_files.SUMMARY), main_metrics(folder)
     shown = [[numbers.of_row(row, metric) for metric in metrics] for _, row in rows.iterrows()]
     return pd.DataFrame(shown, index=pd.Index(rows["variant"], name="variant"), columns=metrics)
@@ -26,6 +26,9 @@ def verdicts(folder: Path) -> pd.DataFrame:
             "left": numbers.value(row["left"], str(row["metric"])),
             "right": numbers.value(row["right"], str(row["metric"])),
             "difference (95 % interval)": numbers.difference_of(row),
+            "margin": f"{row['margin']:g}",
+            "what would decide": "" if pd.isna(row["decides"]) else row["decides"],
+            "on mean log2 rank": "" if pd.isna(row["log2R/verdict"]) else row["log2R/verdict"],
             "note": "" if pd.isna(row["note"]) else row["note"],
         }
         for _, row in read(folder, study_files.VERDICTS).iterrows()

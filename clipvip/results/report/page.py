@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from clipvip.results import study_files
 from clipvip.results.finished import Finished, generated, reach, read_plan, results_root, uses
+from clipvip.results.report import figures
 from clipvip.results.report.findings import findings
 from clipvip.results.report.gallery import data_url, gallery
 from clipvip.results.report.report_tables import TABLES
@@ -69,9 +70,16 @@ def _study(folder: Path) -> dict[str, Any]:
         "missing": missing,
         "tables": tables,
         "figure": data_url("svg+xml", figure.read_bytes()) if figure.is_file() else None,
+        "forest": _forest(folder) if plan["baseline"] and (folder / study_files.TESTS).is_file() else None,
         "gaze": data_url("svg+xml", gaze.read_bytes()) if gaze.is_file() else None,
         "findings": findings(folder) if (folder / study_files.VERDICTS).is_file() else None,
     }
+
+
+def _forest(folder: Path) -> str:
+    """The forest plot, drawn from the tables that the page shows."""
+    svg, _ = figures.save(figures.forest(folder), folder, "forest")
+    return data_url("svg+xml", svg.read_bytes())
 
 
 # -- what is not here ----------------------------------------------------------------------------------

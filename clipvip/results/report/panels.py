@@ -118,6 +118,19 @@ def dot_panels(part: Any, folder: Path, plan: dict[str, Any], metrics: Sequence[
     axes[0].set_ylabel("variant")
 
 
+def forest(axis: Axes, rows: pd.DataFrame, title: str) -> None:
+    """Differences from top to bottom, 0 as a line, the margin around it as a band."""
+    values, low, high = (rows[name].to_numpy(dtype=float) for name in ("difference", "low", "high"))
+    places = np.arange(len(rows))
+    axis.errorbar(values, places, xerr=np.stack([values - low, high - values]), fmt="o", color=COLOURS[0], capsize=2)
+    if rows["margin"].notna().any():
+        axis.axvspan(-float(rows["margin"].max()), float(rows["margin"].max()), color="#EEEEEE", zorder=0)
+    axis.axvline(0, color="black", lw=0.8, ls="--")
+    axis.set_yticks(places, list(rows["variant"]))
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xlabel(title)
+
+
 def heatmap(axis: Axes, rows: pd.DataFrame) -> None:
     """NMI as coloured cells with the numbers in them; rows: source, downstream, nmi, low, high."""
     sources, sets = list(dict.fromkeys(rows["source"])), list(dict.fromkeys(rows["downstream"]))

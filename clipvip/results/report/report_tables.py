@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from clipvip.config.claims import CO_PRIMARY
 from clipvip.results import numbers, study_files
 from clipvip.results.finished import read_plan
 from clipvip.results.study_folder import main_metrics
@@ -13,20 +14,50 @@ Table = dict[str, Any]
 
 
 def verdicts(folder: Path) -> Table:
+    """Claim x outcome: what a reader wants first."""
     rows = [
         [
             row["expect"],
             {"text": row["verdict"]},
-            {"text": numbers.value(row["left"], str(row["metric"]))},
-            {"text": numbers.value(row["right"], str(row["metric"]))},
             _difference(row, "difference"),
-            {"text": "" if pd.isna(row["note"]) else row["note"]},
+            {"text": f"{row['margin']:g}"},
+            {"text": _text(row["decides"])},
+            {"text": "" if pd.isna(row["chance"]) else f"{100 * row['chance']:.0f} %"},
+            _co_primary(row),
+            {"text": row["stated"]},
+            {"text": _text(row["note"])},
         ]
         for _, row in pd.read_csv(folder / study_files.VERDICTS).iterrows()
     ]
-    heads = ["expected", "verdict", "left", "right", "difference (95 % interval)", "note"]
+    heads = ["claim", "outcome", "difference (95 % interval)", "margin", "what would decide", "holds in a new run"]
+    heads += ["mean log2 rank", "stated", "note"]
     caption = "What the paper leads one to expect, tested" if read_plan(folder).get("claim") else "Expected, and tested"
     return {"caption": caption, "heads": heads, "rows": rows}
+
+
+def _co_primary(row: Any) -> dict[str, str]:
+    """Outcome on the co-primary metric, with its difference; empty where the line has none."""
+    if not _text(row[f"{CO_PRIMARY}/verdict"]):
+        return _cell("", "")
+    low, high, value = (row[f"{CO_PRIMARY}/{name}"] for name in ("low", "high", "difference"))
+    said = numbers.with_interval(value, low, high, CO_PRIMARY, signed=True)
+    return _cell(row[f"{CO_PRIMARY}/verdict"], said)
+
+
+def detectable(folder: Path) -> Table:
+    """The difference a line would show with 80 % power, by replicates; the last column is the floor."""
+    given = pd.read_csv(folder / study_files.DETECTABLE)
+    rows, replicates = [], sorted(given["replicates"].unique())
+    for (line, metric, times), own in given.groupby(["expect", "metric", "queries"], sort=False):
+        values = own.set_index("replicates")["detectable"]
+        cells = [{"text": numbers.value(values.get(each), str(metric))} for each in replicates]
+        rows.append([f"{line} ({str(metric).rsplit('/', 1)[-1]}), {times:g} x queries", *cells])
+    heads = ["line", *("no end" if each == float("inf") else f"{each:g}" for each in replicates)]
+    return {"caption": "Detectable difference at 80 % power, by replicates", "heads": heads, "rows": rows}
+
+
+def _text(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)
 
 
 def summary(folder: Path) -> Table:
@@ -41,7 +72,10 @@ def summary(folder: Path) -> Table:
         ]
         for _, row in summary.iterrows()
     ]
-    caption = "Mean over seeds with 95 % interval; recall and order in percent, fine-tuned unless zero-shot is said"
+    caption = (
+        "Mean over replicates with 95 % interval; recall and order in percent, fine-tuned unless zero-shot is said"
+    )
+    caption += f". {summary['note'].iloc[0]}" if len(summary) and "note" in summary else ""
     return {"caption": caption, "heads": ["variant", *metrics], "rows": rows}
 
 
@@ -118,4 +152,5 @@ TABLES = {
     study_files.LANGUAGE: (language, "gap"),
     study_files.TRENDS: (trends, "trend"),
     study_files.PUBLISHED: (published, "published"),
+    study_files.DETECTABLE: (detectable, ""),
 }

@@ -20,9 +20,12 @@ def markdown(folder: Path, ends: tuple[str, ...] = ("t2v/R@1", "t2v/R@5", "order
         blocks.append(_table(["variant", *metrics], rows))
     blocks += [f"{name}: not run: no data ({why})" for name, why in _left_out(plan).items()]
     if len(verdicts):
-        answers = [[row["expect"], str(row["verdict"]), numbers.difference_of(row)] for _, row in verdicts.iterrows()]
+        answers = [
+            [row["expect"], str(row["verdict"]), numbers.difference_of(row), _decides(row)]
+            for _, row in verdicts.iterrows()
+        ]
         expected = "the paper leads one to expect" if plan.get("claim") else "expected"
-        blocks.append(_table([expected, "here", "difference (95 % interval)"], answers))
+        blocks.append(_table([expected, "here", "difference (95 % interval)", "what would decide"], answers))
     if plan.get("published"):
         blocks.append(_published(folder))
     return "\n\n".join(blocks)
@@ -48,6 +51,11 @@ def _published(folder: Path) -> str:
 def _left_out(plan: dict[str, Any]) -> dict[str, str]:
     """Set, language source or variant that is not there -> why."""
     return (plan.get("left_out") or {}) | {r["variant"]: r["not_run"] for r in plan["rows"] if r.get("not_run")}
+
+
+def _decides(row: Any) -> str:
+    said = row.get("decides")
+    return said if isinstance(said, str) else ""
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
