@@ -1,8 +1,8 @@
 """An experiment file as a whole: what the roles of the studies mean at its scale, and how cells are run."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from clipvip.config.base import Settings
 from clipvip.config.data import CorpusSettings, FramesSettings
@@ -20,7 +20,7 @@ class RoleSettings(Settings):
     clips: int | None = None
     """size of a nested random subset; null takes all [clips]"""
     subset_seed: int = 0
-    """seed of the subset"""
+    """seed of the subset in replicate 0"""
 
 
 class RunSettings(Usual, RunOptions):
@@ -51,6 +51,11 @@ class Experiment(Settings):
     """file with the published figures"""
     seeds: tuple[int, ...] = (0,)
     """a replicate of every variant for each seed"""
+    vary: tuple[Literal["seed", "subset", "start"], ...] = Field(("seed", "subset"), min_length=1)
+    """what differs between replicates: seed is initialisation and data order; subset is the clips drawn for a role,
+    `subset_seed` + replicate; start, for a study of noise, is the starting CLIP and the captioner, if trained here"""
+    more_seeds: dict[str, dict[str, tuple[int, ...]]] = Field(default={})
+    """further replicates: study -> variant -> seeds"""
     corpora: dict[str, CorpusSettings]
     """every corpus by name"""
     roles: dict[str, RoleSettings]
@@ -81,3 +86,13 @@ class Experiment(Settings):
     """MLflow tracking URI; null: sqlite in the results folder"""
     run: RunSettings = RunSettings()
     """how cells are run; never part of a key"""
+
+    @model_validator(mode="after")
+    def _something_varies(self) -> "Experiment":
+        more = (seeds for rows in self.more_seeds.values() for seeds in rows.values())
+        for seeds in (self.seeds, *more):
+            if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+                raise ValueError("seeds, more_seeds: give at least one, none below 0, none twice")
+        if "start" in self.vary and self.clip.corpus is None and self.captioner.corpus is None:
+            raise ValueError("vary: start: neither the starting CLIP nor the captioner is trained here")
+        return self

@@ -12,6 +12,7 @@ from clipvip.config.learning import CaptionerSettings, ClipSettings, ModelSettin
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
 from clipvip.config.study import StudySettings, VariantSettings
 from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.replicates import Replicate, replicate
 from clipvip.pipeline.study import Row, Study
 
 Tuning = dict[str, FinetuneSettings]  # by downstream set
@@ -28,6 +29,9 @@ class Grid:
         path = self.experiment.studies
         studies = (read_yaml(path) or {}).get("studies", {})
         settings = {key: build(StudySettings, value, f"{path}: {key}") for key, value in studies.items()}
+        for key in self.experiment.more_seeds:
+            if key not in settings:
+                raise ValueError(f"experiment {name}: more_seeds: {_nearest(key, settings)}")
         self.studies = {key: self._study(key, value) for key, value in settings.items()}
 
     @cached_property
@@ -67,22 +71,20 @@ class Grid:
             inputs["world"] = corpus.inputs["world"]
         return inputs
 
-    def clip(self) -> Cell:
-        """The starting CLIP."""
-        return self._learner("clip", self.experiment.clip)
+    def clip(self, start: int = 0) -> Cell:
+        """The starting CLIP; `start` is added to its seed, if it is trained here."""
+        return self._learner("clip", self.experiment.clip, start)
 
-    def _learner(self, stage: str, settings: ClipSettings | CaptionerSettings) -> Cell:
+    def _learner(self, stage: str, settings: ClipSettings | CaptionerSettings, start: int) -> Cell:
         if settings.corpus is None:
             return Cell(stage, settings)
-        settings = settings.model_copy(update={"frames": self.experiment.frames})
+        settings = settings.model_copy(update={"frames": self.experiment.frames, "seed": settings.seed + start})
         return Cell(stage, settings, self.corpus_inputs(str(settings.corpus)))
 
-    def captions(self, corpus: str) -> Cell:
-        """Captions of a corpus."""
-        inputs = {
-            "captioner": self._learner("captioner", self.experiment.captioner),
-            **self.corpus_inputs(corpus, truth=True),
-        }
+    def captions(self, corpus: str, start: int = 0) -> Cell:
+        """Captions of a corpus; `start` is added to the captioner's seed, if it is trained here."""
+        learner = self._learner("captioner", self.experiment.captioner, start)
+        inputs = {"captioner": learner, **self.corpus_inputs(corpus, truth=True)}
         settings = self.experiment.captions.model_copy(update={"frames": self.experiment.frames})
         return Cell("captions", settings, inputs)
 
@@ -113,10 +115,14 @@ class Grid:
             check_expect(
                 line, list(settings.variants), list(self.experiment.gap_sources), list(downstream), study=where
             )
+        more = self.experiment.more_seeds.get(name, {})
+        for variant in more:
+            if variant not in settings.variants:
+                raise ValueError(f"{where}: more_seeds: {_nearest(variant, settings.variants)}")
         rows = []
         for variant, change in settings.variants.items():
             resolved = self._resolve(settings.base, change, f"{where}: {variant}")
-            for seed in self.experiment.seeds:
+            for seed in dict.fromkeys((*self.experiment.seeds, *more.get(variant, ()))):
                 rows.append(Row(variant, seed, self._row(*resolved, downstream, seed)))
         return Study(name, settings, downstream, rows, self.gap() if settings.gap else None)
 
@@ -140,12 +146,15 @@ class Grid:
             tuning[name] = build(FinetuneSettings, merge(own, changed or {}), f"{where}: {name}")
         return resolved, tuning
 
-    def _row(self, variant: VariantSettings, tuning: Tuning, downstream: tuple[str, ...], seed: int) -> dict[str, Cell]:
-        cells = {"clip": self.clip()}
+    def _row(
+        self, variant: VariantSettings, tuning: Tuning, downstream: tuple[str, ...], number: int
+    ) -> dict[str, Cell]:
+        own = replicate(self.experiment, number)
+        cells, seed = {"clip": self.clip(own.start)}, own.seed
         start, model = cells["clip"], variant.model
         fresh: ModelSettings | None = model
         if variant.pretrain is not None:
-            start = cells["pretrain"] = self._pretrain(model, variant.pretrain, seed)
+            start = cells["pretrain"] = self._pretrain(model, variant.pretrain, own)
             fresh = None
         drawn = fresh is not None and (model.pooling != "mean" or bool(model.temporal))
         for name in downstream:
@@ -156,11 +165,11 @@ class Grid:
                 cells[f"fine_tuned/{name}"] = self._evaluate(name, tuned, None, tuning[name], 0)
         return cells
 
-    def _pretrain(self, model: ModelSettings, settings: PretrainSettings, seed: int) -> Cell:
+    def _pretrain(self, model: ModelSettings, settings: PretrainSettings, replicate: Replicate) -> Cell:
         role = self.experiment.roles[settings.corpus]
-        inputs = {"clip": self.clip(), **self.corpus_inputs(role.corpus)}
+        inputs = {"clip": self.clip(replicate.start), **self.corpus_inputs(role.corpus)}
         if any("caption" in texts for term in settings.terms for texts in term.values()):
-            inputs["captions"] = self.captions(role.corpus)
+            inputs["captions"] = self.captions(role.corpus, replicate.start)
         if settings.validate_every:
             validation = self.corpus_inputs(settings.validate_on)
             inputs |= {f"validation:{key}": cell for key, cell in validation.items()}
@@ -172,8 +181,8 @@ class Grid:
             max_tokens=settings.max_tokens,
             validate_every=settings.validate_every,
             clips=role.clips,
-            subset_seed=role.subset_seed,
-            seed=seed,
+            subset_seed=role.subset_seed + replicate.subset if role.clips else role.subset_seed,
+            seed=replicate.seed,
         )
         return Cell("pretrain", own, inputs)
 

@@ -15,6 +15,7 @@ from clipvip.config.base import digest
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.replicates import varied
 from clipvip.pipeline.store import folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.study import Study
 from clipvip.results import study_files
@@ -190,9 +191,10 @@ class Jobs:
             {"variant": row.variant, "seed": row.seed, "cells": {role: cell.key for role, cell in row.cells.items()}}
             for row in study.rows
         ]
-        captions = {
-            cell.inputs["corpus"].key: cell.key for cell in self.grid.cells.values() if cell.stage == "captions"
-        }
+        captions: dict[str, str] = {}
+        for cell in self.grid.cells.values():
+            if cell.stage == "captions":  # of several captioners the first replicate's
+                captions.setdefault(cell.inputs["corpus"].key, cell.key)
         settings, experiment = study.settings, self.grid.experiment
         return {
             "experiment": experiment.name,
@@ -206,6 +208,7 @@ class Jobs:
             "downstream": list(study.downstream),
             "variants": list(settings.variants),
             "rows": rows,
+            "varied": varied(study.rows),
             "gap": study.gap.key if study.gap else None,
             "captions": captions,
             "results": str(self.root),
