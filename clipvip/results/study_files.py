@@ -17,3 +17,4 @@ GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 
 TRIALS = "trials.csv"  # of a sweep, as all below
 TRIAL_CURVES = "curves.json"
+BEST = "best.yaml"  # a further configuration file
