@@ -2,9 +2,12 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from clipvip.config.base import Settings
+from clipvip.config.claims import check_margins
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings, ModelSettings
 from clipvip.config.resources import Usual
@@ -56,6 +59,12 @@ class Experiment(Settings):
     `subset_seed` + replicate; start, for a study of noise, is the starting CLIP and the captioner, if trained here"""
     more_seeds: dict[str, dict[str, tuple[int, ...]]] = Field(default={})
     """further replicates: study -> variant -> seeds"""
+    margins: dict[str, float] = Field(default={})
+    """smallest difference that matters, by score; unnamed ones: R@1, R@5, R@10, order 2; MdR 1; MnR 5; log2R 0.1; nmi
+    0.05 [points, ranks, doublings of the rank]"""
+    noise: str | None = None
+    """a noise study: noise.csv of another experiment, or its folder, whose training noise is added to this one's pool;
+    null: none"""
     corpora: dict[str, CorpusSettings]
     """every corpus by name"""
     roles: dict[str, RoleSettings]
@@ -96,3 +105,8 @@ class Experiment(Settings):
         if "start" in self.vary and self.clip.corpus is None and self.captioner.corpus is None:
             raise ValueError("vary: start: neither the starting CLIP nor the captioner is trained here")
         return self
+
+    @field_validator("margins")
+    @classmethod
+    def _known_scores(cls, margins: dict[str, float]) -> dict[str, float]:
+        return check_margins(margins)

@@ -34,7 +34,8 @@ class StudySettings(Settings):
     variants: dict[str, dict[str, Any]] = Field(min_length=1)
     """name of a variant -> what it changes; mappings merge, lists and scalars replace, null switches off"""
     expect: tuple[str, ...] = ()
-    """what the paper leads one to expect: `left > right on SET/DIRECTION/SCORE`, `... on nmi/SET`"""
+    """what the paper leads one to expect: `left > right on SET/DIRECTION/SCORE`, `... on nmi/SET`; a side may be a
+    difference, `a - b`; `margin 1` at the end is the smallest difference that matters"""
     family: str = ""
     """what variants without a prefix (small beside proxies_small) have in common, for figures"""
     trend: TrendSettings | None = None

@@ -18,7 +18,7 @@ from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.replicates import varied
 from clipvip.pipeline.store import folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.study import Study
-from clipvip.results import study_files
+from clipvip.results import noise, registered, study_files
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 from clipvip.runtime.fingerprint import fingerprint
@@ -55,6 +55,8 @@ class Jobs:
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         self.root = Path(grid.experiment.results)
+        study = grid.experiment.noise
+        self.noise_content = noise.content(Path(study)) if study else None
         self.by_id: dict[str, Job] = {}
         self._of_cell: dict[str, Job] = {}
         for job in self._jobs():
@@ -164,6 +166,7 @@ class Jobs:
             text = json.dumps(self.plan(study), indent=1) + "\n"
             if not path.exists() or path.read_text() != text:
                 write_whole(path, text)
+            registered.record(self.plan(study), path.parent)
             made = all(Path(marker).exists() for marker in self.study_markers(study))
             if not made or not path.with_name(study_files.TABLE).exists():
                 Path(self.table_marker(study)).unlink(missing_ok=True)
@@ -203,6 +206,10 @@ class Jobs:
             "claim": settings.claim,
             "baseline": settings.baseline,
             "expect": list(settings.expect),
+            "expected": registered.hashed(study.name, list(settings.expect), experiment.margins),
+            "margins": experiment.margins,
+            "noise": experiment.noise,
+            "noise_content": self.noise_content,
             "family": settings.family,
             "trend": settings.trend.model_dump(mode="json") if settings.trend else None,
             "downstream": list(study.downstream),

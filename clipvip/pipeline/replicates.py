@@ -11,7 +11,7 @@ from clipvip.config.experiment import Experiment
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.study import Row
 
-SEED, SUBSET, CLIP, CAPTIONER = "initialisation and data order", "drawn subset", "starting CLIP", "captioner"
+SEED, SUBSET, CLIP, CAPTIONER = "seed (initialisation, data order)", "corpus subset", "starting CLIP", "captioner"
 
 
 @dataclass(frozen=True)

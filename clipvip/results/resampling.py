@@ -55,6 +55,11 @@ def _weights(num_clusters: int, resamples: int, seed: int) -> NDArray[np.float64
     return counts.reshape(resamples, num_clusters).astype(np.float64)
 
 
+def resampled_medians(values: Values, clusters: Clusters, resamples: int, seed: int) -> NDArray[np.float64]:
+    """The median of each resample of whole clusters."""
+    return _medians(values, clusters, _weights(len(np.unique(clusters)), resamples, seed))
+
+
 def _medians(values: Values, clusters: Clusters, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The median of every resample; of an even number of values, the mean of the middle two."""
     levels, level = np.unique(values, return_inverse=True)  # ranks take few values, so this is a small product

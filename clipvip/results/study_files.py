@@ -1,11 +1,13 @@
 """Names of the files in the folder of a study or a sweep, each spelled here only."""
 
 PLAN = "plan.json"  # what is asked for; all else follows from it and the cells
+EXPECTED = "expected.json"  # when each line of `expect` was first stated
 
 TABLE = "table.csv"  # a row a variant and seed
 SUMMARY = "summary.csv"  # a row a variant
 TESTS = "tests.csv"  # each variant against the baseline
 VERDICTS = "verdicts.csv"  # a row an expectation
+DETECTABLE = "detectable.csv"  # by replicates and queries
 CURVES = "curves.csv"  # validation along training
 TRENDS = "trends.csv"
 GAP = "gap.csv"
@@ -13,7 +15,10 @@ LANGUAGE = "language.csv"
 PUBLISHED = "published.csv"
 
 FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
+FOREST, FOREST_PNG = "forest.svg", "forest.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
+
+NOISE = "noise.csv"  # of the experiment, in the folder above its studies: the pools of training noise
 
 TRIALS = "trials.csv"  # of a sweep, as all below
 TRIAL_CURVES = "curves.json"

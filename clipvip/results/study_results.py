@@ -1,7 +1,8 @@
 """What the finished cells of a study say: ranks query by query, and the scores that intervals and tests are made of."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
-from scipy.special import digamma
+from scipy.special import digamma, gammaln
 
-from clipvip.config.claims import Expectation, Metric, check_expect
+from clipvip.config.claims import Expectation, Metric, check_expect, metrics
 from clipvip.results.finished import Finished, find, uses
 from clipvip.results.resampling import Statistic
 from clipvip.runtime import cell_files
@@ -31,15 +32,22 @@ class Answers:
     worst: Float[np.ndarray, " query"]
 
     def scores(self, score: str) -> Float[np.ndarray, " query"]:
-        """R@k (percent), order (percent), MRR, or the rank itself, expected over ties broken at random."""
+        """R@k (percent), order (percent), MRR, log2R, or the rank itself, expected over ties broken at random."""
         if score.startswith("R@"):
             share = (int(score[2:]) - self.best + 1) / (self.worst - self.best + 1)
             return np.asarray(100 * share.clip(0, 1))
         if score == "order":
             return 100 * (2 - self.rank)
+        if score == "log2R":  # mean of log2 over the places of the tie
+            return _mean_log2(self.best, self.worst)
         if score == "MRR":  # mean of 1/r over the places of the tie: a difference of harmonic numbers
             return np.asarray((digamma(self.worst + 1) - digamma(self.best)) / (self.worst - self.best + 1))
         return self.rank
+
+
+def _mean_log2(best: NDArray[np.float64], worst: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log2(worst! / (best - 1)!) / number of places."""
+    return np.asarray((gammaln(worst + 1) - gammaln(best)) / np.log(2) / (worst - best + 1))
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,10 @@ def read_evaluation(folder: Path) -> Evaluation:
     for name in (cell_files.METRICS, cell_files.RANKS):
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name}: no such file, though the cell is finished; delete it and run again")
-    metrics: dict[str, float] = json.loads((folder / cell_files.METRICS).read_text())
+    figures: dict[str, float] = json.loads((folder / cell_files.METRICS).read_text())
     rows = pd.read_parquet(folder / cell_files.RANKS)
-    found = Evaluation(folder.name, metrics, {str(name): _answers(part) for name, part in rows.groupby("direction")})
-    for metric, value in metrics.items():
+    found = Evaluation(folder.name, figures, {str(name): _answers(part) for name, part in rows.groupby("direction")})
+    for metric, value in figures.items():
         direction, _, score = metric.rpartition("/") if metric != "order" else ("order", "", "order")
         if direction in found.answers:
             scores = found.answers[direction].scores(score)
@@ -80,6 +88,7 @@ def read_evaluation(folder: Path) -> Evaluation:
 def _answers(rows: pd.DataFrame) -> Answers:
     rows = rows.sort_values(["query", "clip_id"], kind="stable")
     ranks = [rows[name].to_numpy(np.float64) for name in ("rank", "best", "worst")]
+    ranks = [ranks[0] if np.array_equal(each, ranks[0]) else each for each in ranks]  # without ties: held once
     query = (rows["query"] + "\n" + rows["clip_id"]).to_numpy(object)
     return Answers(query, _codes(rows["cluster"]), *ranks)
 
@@ -101,15 +110,28 @@ def answers_of(evaluations: list[Evaluation], direction: str) -> list[Answers]:
     return found
 
 
+def _share(answers: dict[str, Answers], known: Iterable[Evaluation]) -> None:
+    """Hold names and clusters of queries once for all evaluations of a set: they are larger than the ranks."""
+    for direction, own in answers.items():
+        for each in known:
+            other = each.answers.get(direction)
+            if other is not None and own.query[0] == other.query[0] and np.array_equal(own.query, other.query):
+                if np.array_equal(own.cluster, other.cluster):
+                    answers[direction] = replace(own, query=other.query, cluster=other.cluster)
+                break
+
+
 class Study:
     """A plan with its finished cells; each is read once, however many rows share it."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
+    def __init__(self, plan: dict[str, Any], read: dict[str, Evaluation] | None = None) -> None:
+        """`read` holds evaluations that were read already, for studies that share cells."""
         self.plan = plan
         self.root = Path(plan["results"])
         self.downstream: list[str] = plan["downstream"]
+        self.all_metrics = metrics(self.downstream)
         self.variants = list(dict.fromkeys(str(row["variant"]) for row in plan["rows"]))
-        self._evaluations: dict[str, Evaluation] = {}
+        self._evaluations = {} if read is None else read
 
     @cached_property
     def cells(self) -> dict[str, Finished]:
@@ -181,7 +203,9 @@ class Study:
     def read(self, key: str) -> Evaluation:
         """A finished evaluation, read once."""
         if key not in self._evaluations:
-            self._evaluations[key] = read_evaluation(self.cells[key].folder)
+            found = read_evaluation(self.cells[key].folder)
+            _share(found.answers, self._evaluations.values())
+            self._evaluations[key] = found
         return self._evaluations[key]
 
     def evaluations(self, variant: str, metric: Metric) -> dict[int, Evaluation]:
@@ -190,13 +214,19 @@ class Study:
         found = {int(row["seed"]): self.evaluation(row, metric) for row in rows}
         return {seed: each for seed, each in found.items() if each is not None}
 
-    def pairs(self, left: str, right: str, metric: Metric) -> list[tuple[Evaluation, Evaluation]]:
-        """Both variants at the seeds that both have; seeds that share both cells are one replicate."""
-        a, b = self.evaluations(left, metric), self.evaluations(right, metric)
-        both = {(a[seed].key, b[seed].key): (a[seed], b[seed]) for seed in a if seed in b}
-        return list(both.values())
+    def distinct(self, variant: str, metric: Metric) -> dict[str, Evaluation]:
+        """The finished evaluations of a variant by key: seeds that share a cell are one replicate."""
+        return {each.key: each for each in self.evaluations(variant, metric).values()}
 
-    def absent(self, left: str, right: str, metric: Metric) -> list[int]:
-        """Seeds of the plan at which one of the two has no finished evaluation."""
-        planned = {int(row["seed"]) for row in self.plan["rows"] if row["variant"] in (left, right)}
-        return sorted(planned - (set(self.evaluations(left, metric)) & set(self.evaluations(right, metric))))
+    def any_evaluation(self, metric: Metric) -> Evaluation | None:
+        """The first finished evaluation that holds the metric."""
+        found = (self.evaluation(row, metric) for row in self.plan["rows"])
+        return next((each for each in found if each is not None), None)
+
+    def absent(self, variants: Iterable[str], metric: Metric) -> list[int]:
+        """Seeds of the plan at which one of the variants has no finished evaluation."""
+        lacking = set()
+        for variant in variants:
+            planned = {int(row["seed"]) for row in self.plan["rows"] if row["variant"] == variant}
+            lacking |= planned - set(self.evaluations(variant, metric))
+        return sorted(lacking)

@@ -1,53 +1,68 @@
 """The tables of a study: receipts and ranks of its cells -> values, intervals, tests and verdicts (pandas only).
 
-table.csv has a row a variant and seed, summary.csv a row a variant over seeds, tests.csv every variant against
-the baseline, verdicts.csv the paper's claims, curves.csv the validation scores along post-pretraining, gap.csv and
-language.csv the language domain gap (sections 3.1 to 4), trends.csv slopes along a scale, published.csv what papers
-give, at their scale only. A cell that is not finished leaves blanks and a row of status "missing", or "failed" with
-the reason.
+table.csv has a row a variant and replicate, summary.csv a row a variant, tests.csv every variant against the baseline,
+verdicts.csv the paper's claims, detectable.csv what more replicates would show, curves.csv the validation scores along
+post-pretraining, gap.csv and language.csv the language domain gap (sections 3.1 to 4), trends.csv slopes along a scale,
+published.csv what papers give, at their scale only. A cell that is not finished leaves blanks and a row of status
+"missing", or "failed" with the reason.
 """
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from clipvip.config.claims import Expectation, Metric, metrics
-from clipvip.results import intervals, published, repeated_draws, study_files
-from clipvip.results.gap_table import draws, gap
+from clipvip.config.claims import Metric
+from clipvip.results import comparisons, notes, published, registered, study_files
+from clipvip.results.experiment import Experiment
+from clipvip.results.gap_table import gap
 from clipvip.results.intervals import Interval
-from clipvip.results.resampling import Clusters, Values
-from clipvip.results.study_results import Evaluation, Study, answers_of, statistic
+from clipvip.results.lines import Line, decided
+from clipvip.results.study_results import Evaluation, Study
 from clipvip.results.trends import trends
+from clipvip.results.variance import FIXED, Term, estimate
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import written
 
 VAL = ["val/t2v/R@1", "val/t2v/R@5", "val/t2v/R@10"]
-TESTS = ["variant", "baseline", "set", "when", "metric", "value", "baseline_value", "difference", "low", "high", "p"]
-TESTS += ["p_holm", "effect_size", "num_queries", "num_clusters", "num_seeds", "queries_needed", "test", "note"]
-VERDICTS = ["expect", "metric", "left", "right", "difference", "low", "high", "verdict", "seeds", "note"]
-ONE_SEED = "one seed: the interval holds query sampling only, not training noise"
-NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
 def make(plan: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Write the tables into `out` and return counts (rows, missing, verdicts). ValueError: a bad line or cell."""
-    study = Study(plan)
-    expectations = study.expectations()
-    tables = {study_files.TABLE: table(study), study_files.SUMMARY: summary(study)}
-    tables |= {study_files.TESTS: tests(study), study_files.CURVES: curves(study)}
-    tables[study_files.VERDICTS] = pd.DataFrame([verdict(study, each) for each in expectations], columns=VERDICTS)
+    """Write the tables of a study into `out` and return counts (rows, missing, verdicts). The noise of training and
+    the correction for many lines are those of the whole experiment: of the studies beside `out`, as far as their cells
+    are finished. ValueError: a bad line or cell."""
+    experiment = Experiment.around(out, plan)
+    return _write(experiment, str(plan["study"]), out, decided(experiment))
+
+
+def make_all(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """The same for several study folders of one experiment, whose cells are read once, and its noise.csv."""
+    experiment = Experiment.around(folders[0])
+    lines, found = decided(experiment), {}
+    for folder in folders:
+        found[folder.name] = _write(experiment, folder.name, folder, lines)
+    experiment.write_noise(folders[0].resolve().parents[1] / study_files.NOISE)
+    return found
+
+
+def _write(experiment: Experiment, name: str, out: Path, lines: Sequence[Line]) -> dict[str, Any]:
+    study = experiment.studies[name]
+    plan, stated = study.plan, registered.stated(study.plan, out)
+    tables = {study_files.TABLE: table(study), study_files.SUMMARY: summary(experiment, study)}
+    tables |= {study_files.TESTS: comparisons.tests(experiment, study), study_files.CURVES: curves(study)}
+    tables[study_files.VERDICTS] = comparisons.verdicts(experiment, study, lines, stated)
+    tables[study_files.DETECTABLE] = comparisons.detectable(study, lines)
     if plan.get("gap"):
         tables |= {study_files.GAP: gap(study), study_files.LANGUAGE: study.language}
     if plan.get("trend"):
-        tables[study_files.TRENDS] = trends(study)
+        tables[study_files.TRENDS] = trends(experiment, study)
     if plan.get("published"):
         tables[study_files.PUBLISHED] = _published(plan)
-    for name, rows in tables.items():
-        with written(out / name) as beside:
+    for file, rows in tables.items():
+        with written(out / file) as beside:
             rows.to_csv(beside, index=False, float_format="%.10g")
     counts = {str(name): int(count) for name, count in tables[study_files.VERDICTS]["verdict"].value_counts().items()}
     missing = int((tables[study_files.TABLE]["status"] != "finished").sum())
@@ -77,19 +92,28 @@ def table(study: Study) -> pd.DataFrame:
 
 
 def _values(study: Study, row: dict[str, Any]) -> dict[str, float]:
-    """The metrics of one row; intervals for the recalls that no other query helped, and for order."""
+    """The metrics of one row; intervals, over queries only, for the recalls that no other query helped, for log2R and
+    for order."""
     found: dict[str, float] = {}
-    for metric in metrics(study.downstream):
+    for metric in study.all_metrics:
         evaluation = study.evaluation(row, metric)
         if evaluation is None:
             continue
         interval = metric.direction in ("t2v", "v2t", "order") and metric.score not in ("MdR", "MnR")
-        own = evaluation.metrics[metric.name.removeprefix(f"{metric.downstream}/").removeprefix("zero_shot/")]
-        found |= _spread(metric.name, _interval([evaluation], metric)) if interval else {}
-        found[metric.name] = own
+        name = metric.name.removeprefix(f"{metric.downstream}/").removeprefix("zero_shot/")
+        found |= _spread(metric, _one_run(evaluation, metric)) if interval else {}
+        if name in evaluation.metrics:
+            found[metric.name] = evaluation.metrics[name]
     for downstream in study.downstream:
         found |= _ceilings(study, row, downstream)
     return found
+
+
+def _one_run(evaluation: Evaluation, metric: Metric) -> Interval:
+    answers = evaluation.answers[metric.direction]
+    span = 100.0 if metric.score.startswith("R@") or metric.score == "order" else None
+    term = Term(1.0, {evaluation.key: answers.scores(metric.score)}, FIXED)
+    return estimate([term], answers.cluster, span=span).interval()
 
 
 def _ceilings(study: Study, row: dict[str, Any], downstream: str) -> dict[str, float]:
@@ -102,126 +126,27 @@ def _ceilings(study: Study, row: dict[str, Any], downstream: str) -> dict[str, f
     return found
 
 
-def summary(study: Study) -> pd.DataFrame:
-    """A row a variant: the mean over seeds and its interval, of queries and, from two seeds on, of training."""
-    rows = []
+def summary(experiment: Experiment, study: Study) -> pd.DataFrame:
+    """A row a variant: the mean over replicates and its interval, of training too where its noise is known."""
+    rows, note = [], notes.coverage(experiment, study)
     for variant in study.variants:
         own = [row for row in study.plan["rows"] if row["variant"] == variant]
-        found: dict[str, Any] = {"variant": variant, "seeds": len(own)}
-        for metric in metrics(study.downstream):
-            distinct = list({each.key: each for each in study.evaluations(variant, metric).values()}.values())
-            if distinct:
-                found |= _spread(metric.name, _interval(distinct, metric))
+        found: dict[str, Any] = {"variant": variant, "replicates": len(own)}
+        for metric in study.all_metrics:
+            compared = experiment.compare(study, {variant: 1.0}, metric)
+            if compared is not None:
+                found |= _spread(metric, compared.estimate.interval())
         ceilings = [_ceilings(study, row, downstream) for downstream in study.downstream for row in own]
-        rows.append(found | {name: value for each in ceilings for name, value in each.items()})
+        rows.append(found | {name: value for each in ceilings for name, value in each.items()} | {"note": note})
     return pd.DataFrame(rows)
 
 
-def _spread(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.estimate, f"{name}/low": interval.low, f"{name}/high": interval.high}
-
-
-def _interval(evaluations: list[Evaluation], metric: Metric) -> Interval:
-    """Over queries, and over seeds where there are several; a percentage stays within 0 and 100, a rank above 1."""
-    answers = answers_of(evaluations, metric.direction)
-    scores = [each.scores(metric.score) for each in answers]
-    found = intervals.over_seeds(scores, answers[0].cluster, statistic=statistic(metric.score))
-    least, most = (1.0, math.inf) if metric.score in ("MdR", "MnR") else (0.0, 100.0)
-    return Interval(found.estimate, max(found.low, least), min(found.high, most))
-
-
-def tests(study: Study) -> pd.DataFrame:
-    """Every variant against the baseline: text-to-video mean reciprocal rank and R@1; Holm's correction over all.
-
-    With one seed p is of sign flips by cluster; with several it is of the interval's own variance (queries and
-    training). `queries_needed`: texts for 80 % power at the difference seen, training noise left aside.
-    """
-    baseline = study.plan["baseline"]
-    pairs = [(variant, baseline) for variant in study.variants if baseline is not None and variant != baseline]
-    rows = [
-        _test(study, variant, against, Metric(downstream, when, "t2v", score))
-        for variant, against in pairs
-        for downstream in study.downstream
-        for when in ("fine_tuned", "zero_shot")
-        for score in ("MRR", "R@1")
-    ]
-    found = pd.DataFrame(rows, columns=TESTS)
-    found["p_holm"] = intervals.holm(found["p"].to_numpy(np.float64))
-    return found
-
-
-def _test(study: Study, variant: str, baseline: str, metric: Metric) -> dict[str, Any]:
-    row: dict[str, Any] = {"variant": variant, "baseline": baseline, "set": metric.downstream, "when": metric.when}
-    row |= {"metric": metric.name, "num_seeds": 0, "p": math.nan, "note": "missing"}
-    pairs = study.pairs(variant, baseline, metric)
-    if not pairs:
-        return row
-    left, right, clusters = _paired_scores(pairs, metric)
-    a, b = np.mean(left, axis=0), np.mean(right, axis=0)
-    interval = intervals.over_seeds(left, clusters, baseline=right)
-    differences = intervals.cluster_differences(a, b, clusters)
-    row |= {"value": a.mean(), "baseline_value": b.mean(), "effect_size": intervals.effect_size(a, b, clusters)}
-    row |= {"difference": interval.estimate, "low": interval.low, "high": interval.high, "num_seeds": len(pairs)}
-    row |= {"num_queries": len(a), "num_clusters": len(differences)}
-    needed = intervals.queries_needed(interval.estimate, float(differences.std(ddof=1)))
-    row["queries_needed"] = math.ceil(needed * len(a) / len(differences)) if math.isfinite(needed) else needed
-    if len(pairs) == 1:
-        row |= {"p": intervals.paired_permutation(a, b, clusters), "test": "sign flips", "note": ONE_SEED}
-    else:
-        spread = intervals.spread_over_seeds(left, clusters, baseline=right)
-        row |= {"p": intervals.p_over_seeds(spread), "test": "t over seeds", "note": ""}
-    return row
-
-
-def _paired_scores(
-    pairs: list[tuple[Evaluation, Evaluation]], metric: Metric
-) -> tuple[list[Values], list[Values], Clusters]:
-    """Scores of the same queries, a seed each: left, right, and the clusters of the queries."""
-    answers = answers_of([each for pair in pairs for each in pair], metric.direction)
-    scores = [each.scores(metric.score) for each in answers]
-    return scores[::2], scores[1::2], answers[0].cluster
-
-
-def verdict(study: Study, expectation: Expectation) -> dict[str, Any]:
-    """One line of `expect`: yes or no where the whole interval of left - right lies on one side, else undetermined."""
-    metric = expectation.metric
-    row: dict[str, Any] = {"expect": expectation.line, "metric": metric.name}
-    interval, (left, right), seeds, note = (_gap_verdict if metric.when == "nmi" else _score_verdict)(
-        study, expectation
-    )
-    row |= {"left": left, "right": right, "difference": interval.estimate, "low": interval.low, "high": interval.high}
-    below, above = interval.high < 0, interval.low > 0
-    claimed, other = (below, above) if expectation.sign == "<" else (above, below)
-    return row | {"verdict": "yes" if claimed else "no" if other else "undetermined", "seeds": seeds, "note": note}
-
-
-def _score_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tuple[float, float], int, str]:
-    """Interval of left - right, both values, seeds, note."""
-    metric = expectation.metric
-    pairs = study.pairs(expectation.left, expectation.right, metric)
-    if not pairs:
-        return NOTHING, (math.nan, math.nan), 0, "missing: no seed at which both are finished"
-    left, right, clusters = _paired_scores(pairs, metric)
-    kind = statistic(metric.score)
-    interval = intervals.over_seeds(left, clusters, baseline=right, statistic=kind)
-    values = [float(np.mean([getattr(np, kind)(each) for each in side])) for side in (left, right)]
-    absent = study.absent(expectation.left, expectation.right, metric)
-    notes = [ONE_SEED] * (len(pairs) == 1) + [f"missing: seed {', '.join(map(str, absent))}"] * bool(absent)
-    return interval, (values[0], values[1]), len(pairs), "; ".join(notes)
-
-
-def _gap_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tuple[float, float], int, str]:
-    """The same for NMI: repeats are paired, since both sources met the same sentences of the downstream set in each."""
-    rows = study.nmi[study.nmi["downstream"] == expectation.metric.downstream]
-    sides = {name: rows[rows["source"] == name].sort_values("repeat") for name in (expectation.left, expectation.right)}
-    if any(side.empty for side in sides.values()):
-        return NOTHING, (math.nan, math.nan), 0, f"missing: no {expectation.metric.name} of both sources"
-    (left, left_source, downstream), (right, right_source, other) = map(draws, sides.values())
-    share = downstream[1]
-    anew = [(downstream[0] - other[0], share)]  # both sources met the same sentences of the set, and the same others
-    anew += [(left_source[0] - right, left_source[1]), (left - right_source[0], right_source[1])]
-    note = f"{len(left)} repeated draws of sentences from the same corpora, one text encoder"
-    return repeated_draws.interval(left - right, anew), (float(left.mean()), float(right.mean())), 1, note
+def _spread(metric: Metric, interval: Interval) -> dict[str, float]:
+    """A percentage stays within 0 and 100, a rank above 1."""
+    ranks = {"MdR": 1.0, "MnR": 1.0, "log2R": 0.0}
+    least, most = (ranks[metric.score], math.inf) if metric.score in ranks else (0.0, 100.0)
+    name, low, high = metric.name, max(interval.low, least), min(interval.high, most)
+    return {name: interval.estimate, f"{name}/low": low, f"{name}/high": high}
 
 
 def curves(study: Study) -> pd.DataFrame:

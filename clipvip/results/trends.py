@@ -1,7 +1,6 @@
 """Where a study is a scale: the straight line through its variants, by doubling, with its interval.
 
-The slope weighs each variant's score, so it is a mean over queries like any score: the same clusters are resampled,
-and over seeds it holds training noise too.
+The slope is a weighted sum of variants, so its interval is of the model that serves every comparison.
 """
 
 from typing import Any
@@ -11,42 +10,42 @@ import pandas as pd
 from jaxtyping import Float
 
 from clipvip.config.claims import Metric
-from clipvip.results import intervals
-from clipvip.results.study_results import Study, answers_of
+from clipvip.results import notes
+from clipvip.results.experiment import Experiment
+from clipvip.results.study_results import Study
 
-COLUMNS = ["line", "along", "metric", "variants", "per_doubling", "low", "high", "seeds"]
-SCORES = ("R@1", "R@5")
+COLUMNS = ["line", "along", "metric", "variants", "per_doubling", "low", "high", "p", "replicates", "note"]
+SCORES = ("R@1", "R@5", "log2R")
 
 
-def trends(study: Study) -> pd.DataFrame:
+def trends(experiment: Experiment, study: Study) -> pd.DataFrame:
     """A row a line and metric; a line of which fewer than three variants are finished has none."""
     asked, rows = study.plan.get("trend") or {"along": "", "lines": {}}, []
     for line, variants in asked["lines"].items():
         for name in study.downstream:
             for score in SCORES:
-                found = _row(study, asked["along"], variants, Metric(name, "fine_tuned", "t2v", score))
+                metric = Metric(name, "fine_tuned", "t2v", score)
+                found = _row(experiment, study, asked["along"], variants, metric)
                 if found is not None:
                     rows.append({"line": line, **found})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _row(study: Study, along: str, variants: list[str], metric: Metric) -> dict[str, Any] | None:
-    by_seed = [study.evaluations(variant, metric) for variant in variants]
-    seeds = sorted(set.intersection(*(set(each) for each in by_seed)))
+def _row(
+    experiment: Experiment, study: Study, along: str, variants: list[str], metric: Metric
+) -> dict[str, Any] | None:
     places = [_place(study, variant, along) for variant in variants]
-    if not seeds or len(variants) < 3 or None in places:
+    if len(variants) < 3 or None in places:
         return None
-    weights = slope_weights(np.log2(np.array(places, dtype=np.float64)))
-    values, clusters = [], None
-    for seed in seeds:
-        answers = answers_of([each[seed] for each in by_seed], metric.direction)
-        scores = np.stack([each.scores(metric.score) for each in answers])
-        values.append(weights @ scores)
-        clusters = answers[0].cluster
-    assert clusters is not None
-    interval = intervals.over_seeds(values, clusters)
-    bounds = {"per_doubling": interval.estimate, "low": interval.low, "high": interval.high}
-    return {"along": along, "metric": metric.name, "variants": " ".join(variants), **bounds, "seeds": len(seeds)}
+    weights = slope_weights(np.log2(np.array(places, dtype=np.float64))).tolist()
+    compared = experiment.compare(study, dict(zip(variants, weights, strict=True)), metric)
+    if compared is None:
+        return None
+    found, interval = compared.estimate, compared.estimate.interval()
+    bounds = {"per_doubling": interval.estimate, "low": interval.low, "high": interval.high, "p": found.p()}
+    bounds |= {"replicates": compared.replicates}
+    note = notes.ONE_RUN if found.unknown else notes.coverage(experiment, study)
+    return {"along": along, "metric": metric.name, "variants": " ".join(variants), **bounds, "note": note}
 
 
 def slope_weights(places: Float[np.ndarray, " place"]) -> Float[np.ndarray, " place"]:

@@ -1,0 +1,131 @@
+"""The lines of `expect` of a whole experiment, decided together: `decided(Experiment)` is what verdicts are made of."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import stdtrit
+
+from clipvip.config.claims import CO_PRIMARY, Expectation, Metric, margin_of
+from clipvip.results import intervals, outcomes, repeated_draws
+from clipvip.results.experiment import Experiment
+from clipvip.results.gap_table import draws
+from clipvip.results.outcomes import Outcome
+from clipvip.results.study_results import Study
+from clipvip.results.variance import Estimate
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one metric says of a line."""
+
+    metric: Metric
+    margin: float
+    sign: str  # what the claim says of the difference on this metric
+    estimate: Estimate | None  # None: cells are missing
+    left: float  # values of either side
+    right: float
+    replicates: int  # the fewest of any variant
+    identity: object  # equal for one comparison of two studies
+    p: float = math.nan  # corrected over the distinct lines of the experiment, as are the next two
+    p_same: float = math.nan
+    outcome: Outcome = outcomes.OPEN
+
+    @property
+    def decides(self) -> str:
+        """What would decide it; empty where it is decided."""
+        return outcomes.decides(self.estimate, self.outcome, self.margin, self.replicates)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of `expect` with its answer, and that of the co-primary metric where it names a recall."""
+
+    study: str
+    expectation: Expectation
+    primary: Answer
+    co_primary: Answer | None
+    family: int  # distinct lines of the experiment with an answer
+    missing: tuple[int, ...]  # seeds of the plan that are not finished for all its variants
+
+    @property
+    def disagree(self) -> bool:
+        """Whether one metric says yes and the other no, or one decides that there is nothing where the other does."""
+        if self.co_primary is None:
+            return False
+        said = {self.primary.outcome, self.co_primary.outcome} - {outcomes.OPEN, outcomes.ONE_RUN}
+        return len(said) == 2
+
+
+def decided(experiment: Experiment) -> list[Line]:
+    """Every line of every study, in the order of the plans, with outcomes corrected over the distinct ones."""
+    found = [(study, line) for study in experiment.studies.values() for line in study.expectations()]
+    primary = _corrected([_answer(experiment, study, line, line.metric) for study, line in found])
+    beside = [(study, line, line.metric.co_primary) for study, line in found]
+    second = [None if metric is None else _answer(experiment, study, line, metric) for study, line, metric in beside]
+    corrected = iter(_corrected([each for each in second if each is not None]))
+    second = [None if each is None else next(corrected) for each in second]
+    family = len({each.identity for each in primary if each.estimate is not None})
+    return [
+        Line(str(study.plan["study"]), line, one, two, family, tuple(_missing(study, line)))
+        for (study, line), one, two in zip(found, primary, second, strict=True)
+    ]
+
+
+def _missing(study: Study, line: Expectation) -> list[int]:
+    return [] if line.metric.when == "nmi" else study.absent([name for name, _ in line.weights], line.metric)
+
+
+def _corrected(answers: Sequence[Answer]) -> list[Answer]:
+    """Holm over the distinct comparisons, for differences and for sameness; then the outcomes."""
+    distinct = list({each.identity: each for each in answers}.values())
+    where = {each.identity: index for index, each in enumerate(distinct)}
+    p = intervals.holm(np.array([math.nan if each.estimate is None else each.estimate.p() for each in distinct]))
+    same = [math.nan if each.estimate is None else each.estimate.p_same(each.margin) for each in distinct]
+    p_same = intervals.holm(np.array(same))
+    found = []
+    for each in answers:
+        own, own_same = float(p[where[each.identity]]), float(p_same[where[each.identity]])
+        came = outcomes.outcome(each.estimate, each.sign, own, own_same)
+        found.append(replace(each, p=own, p_same=own_same, outcome=came))
+    return found
+
+
+def _answer(experiment: Experiment, study: Study, line: Expectation, metric: Metric) -> Answer:
+    sign = line.sign
+    if metric.score == CO_PRIMARY and line.metric.score != CO_PRIMARY:  # a smaller rank is a better one
+        sign = "<" if line.sign == ">" else ">"
+    margin = margin_of(replace(line, margin=None) if metric != line.metric else line, study.plan.get("margins") or {})
+    if metric.when == "nmi":
+        return _gap_answer(study, line, margin)
+    compared = experiment.compare(study, dict(line.weights), metric)
+    if compared is None:
+        nothing = (str(study.plan["study"]), line.line, metric.name)
+        return Answer(metric, margin, sign, None, math.nan, math.nan, 0, nothing)
+    left, right = (compared.value(side) for side in line.sides)
+    identity = (metric.name, margin, compared.identity)
+    return Answer(metric, margin, sign, compared.estimate, left, right, compared.replicates, identity)
+
+
+def _gap_answer(study: Study, line: Expectation, margin: float) -> Answer:
+    """NMI: repeats are paired, since both sources met the same sentences of the downstream set in each."""
+    rows = study.nmi[study.nmi["downstream"] == line.metric.downstream]
+    sides = {name: rows[rows["source"] == name].sort_values("repeat") for name in (line.left, line.right)}
+    identity = (line.metric.name, margin, study.plan.get("gap"), frozenset(sides))
+    if any(side.empty for side in sides.values()):
+        return Answer(line.metric, margin, line.sign, None, math.nan, math.nan, 0, identity)
+    (left, left_source, downstream), (right, right_source, other) = map(draws, sides.values())
+    share = downstream[1]
+    anew = [(downstream[0] - other[0], share)]  # both sources met the same sentences of the set, and the same others
+    anew += [(left_source[0] - right, left_source[1]), (left - right_source[0], right_source[1])]
+    found = _of_interval(repeated_draws.interval(left - right, anew), len(left) - 1)
+    return Answer(line.metric, margin, line.sign, found, float(left.mean()), float(right.mean()), 1, identity)
+
+
+def _of_interval(interval: intervals.Interval, df: int) -> Estimate | None:
+    """The estimate that a t interval of 95 % stands for; None where it has no ends."""
+    if df < 1 or not math.isfinite(interval.low):
+        return None
+    error = (interval.high - interval.low) / 2 / float(stdtrit(df, 0.975))
+    return Estimate(interval.estimate, error**2, df)

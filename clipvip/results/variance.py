@@ -1,0 +1,211 @@
+"""What a comparison of trained models is worth: one variance model for means, differences, trends and interactions.
+
+A figure of a variant averages runs (replicates) over queries. Whatever is compared is a weighted sum of variants, and
+its error has two parts. Queries: another draw of test clips; estimated from clusters of queries, which all variants
+share, less what single runs change in single queries. Runs: another training; the variance of a run's mean, which is
+pooled over the variants of a class (`clipvip.results.noise`) and so is known for a variant of one run as well.
+Satterthwaite's degrees of freedom join the two.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from clipvip.results.intervals import Interval, cluster_differences
+from clipvip.results.resampling import Clusters, Statistic, Values, resampled_medians
+
+SMALL = 1e-12
+
+
+@dataclass(frozen=True)
+class RunNoise:
+    """The variance of one run's mean, in squared units of the score, as estimated for a class of variants."""
+
+    name: str  # the class, or the row that has a variance of its own
+    variance: float
+    df: float  # degrees of freedom of `variance`; inf: known
+    interaction: float = 0.0  # the part of `variance` that runs change in single queries; more queries lessen it
+    rows: int = 1  # variants that were pooled
+
+
+FIXED = RunNoise("nothing is trained", 0.0, math.inf)
+
+
+class Term(NamedTuple):
+    """One variant in a weighted sum: the scores of its runs by the key of their cells, and their noise (None: not
+    known)."""
+
+    weight: float
+    runs: Mapping[str, Values]
+    noise: RunNoise | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A weighted sum of variants with its variance by source."""
+
+    value: float
+    of_queries: float  # variance from drawing the test queries
+    df_queries: float
+    parts: Mapping[RunNoise, float] = field(default_factory=dict)  # noise -> sum of squared weights of single runs
+    single: Mapping[RunNoise, float] = field(default_factory=dict)  # the same for one run of every variant
+    unknown: bool = False  # the noise of some variant's runs is not known: only queries count
+    reach: float | None = None  # largest possible difference where all queries agree; None: not such a case
+
+    @cached_property
+    def of_runs(self) -> float:
+        """Variance from training."""
+        return sum(weight * noise.variance for noise, weight in self.parts.items())
+
+    @property
+    def error(self) -> float:
+        """Standard error."""
+        return math.sqrt(self.of_queries + self.of_runs)
+
+    @cached_property
+    def df(self) -> float:
+        """Satterthwaite's degrees of freedom of both parts."""
+        pairs = [(self.of_queries, self.df_queries)]
+        pairs += [(weight * noise.variance, noise.df) for noise, weight in self.parts.items()]
+        whole = sum(part for part, _ in pairs)
+        return whole**2 / below if (below := sum(part**2 / df for part, df in pairs)) > 0 else math.inf
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Two-sided interval; exact (Clopper and Pearson) where all queries agree."""
+        half = max(_t(self.df, (1 + level) / 2) * self.error, self._exact((1 - level) / 2))
+        return Interval(self.value, self.value - half, self.value + half)
+
+    def p(self, null: float = 0.0) -> float:
+        """Two-sided p of `null`, of the same variance as `interval`; NaN where the noise of runs is not known."""
+        return math.nan if self.unknown else min(1.0, 2 * self._tail(abs(self.value - null)))
+
+    def p_same(self, margin: float) -> float:
+        """p of two one-sided tests (TOST) that the truth lies beyond -margin or +margin; NaN as for `p`."""
+        if self.unknown:
+            return math.nan
+        inside = margin - abs(self.value)
+        return self._tail(inside) if inside > 0 else 1 - self._tail(-inside)
+
+    def chance_in_a_new_run(self) -> float:
+        """Probability that one new run of every variant, on the same queries, gives a figure above 0."""
+        new = self.of_runs + sum(weight * noise.variance for noise, weight in self.single.items())
+        if self.unknown:
+            return math.nan
+        if new == 0:
+            return 0.5 + 0.5 * float(np.sign(self.value))
+        return float(_cdf(self._df_runs, self.value / math.sqrt(new)))
+
+    @property
+    def _df_runs(self) -> float:
+        below = sum((weight * noise.variance) ** 2 / noise.df for noise, weight in self.parts.items())
+        return self.of_runs**2 / below if below > 0 else math.inf
+
+    def _tail(self, distance: float) -> float:
+        """One-sided p at this distance of the estimate, not below 0."""
+        normal = float(_cdf(self.df, -distance / self.error)) if self.error > 0 else 0.5 * (distance == 0)
+        if self.reach is None:
+            return normal
+        return max(normal, float(max(0.0, 1 - distance / self.reach) ** (self.df_queries + 1)))
+
+    def _exact(self, tail: float) -> float:
+        return 0.0 if self.reach is None else float(self.reach * (1 - tail ** (1 / (self.df_queries + 1))))
+
+
+def estimate(
+    terms: Sequence[Term],
+    clusters: Clusters,
+    *,
+    statistic: Statistic = "mean",
+    span: float | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """The weighted sum of variants. Runs that several variants share count once, with their weights added.
+
+    `span` is the width of the scale of the scores (100 for a recall): where all queries agree it gives an exact
+    interval in place of one of no width. ValueError: no runs, fewer than 2 clusters, or other queries.
+    """
+    weights, scores = _runs(terms, clusters)
+    num_clusters = len(np.unique(clusters))
+    if num_clusters < 2:
+        raise ValueError(f"an interval needs at least 2 clusters of queries, not {num_clusters}")
+    parts, single, unknown = _parts(terms, weights)
+    if not weights:  # a variant against itself
+        return Estimate(0.0, 0.0, num_clusters - 1)
+    rows = np.stack([scores[key] for key in weights])
+    combined = np.array(list(weights.values())) @ rows
+    if statistic == "median":
+        each = np.median(rows, axis=1)
+        draws = [w * resampled_medians(scores[key], clusters, resamples, seed) for key, w in weights.items()]
+        of_queries = float(np.sum(draws, axis=0).var(ddof=1)) * num_clusters / (num_clusters - 1)
+        value = float(np.array(list(weights.values())) @ each)
+        return Estimate(value, of_queries, num_clusters - 1, parts, single, unknown)
+    spread = cluster_differences(combined, np.zeros_like(combined), clusters)
+    of_queries = float(spread.var(ddof=1)) / num_clusters
+    less = sum(weight * noise.interaction for noise, weight in parts.items())
+    agree = span is not None and np.ptp(combined) < SMALL * max(1.0, abs(float(combined[0])))
+    reach = span * max(_positive(weights, 1), _positive(weights, -1)) if span is not None and agree else None
+    of_queries = max(0.0, of_queries - less)
+    return Estimate(float(combined.mean()), of_queries, num_clusters - 1, parts, single, unknown, reach)
+
+
+def interaction(runs: Sequence[Values], clusters: Clusters) -> float:
+    """Variance of one run's mean from what runs change in single clusters: the residual of runs by clusters.
+
+    ValueError: fewer than 2 runs.
+    """
+    if len(runs) < 2:
+        raise ValueError("one run tells nothing about the noise of training; give at least 2")
+    rows = np.array([cluster_differences(each, np.zeros_like(each), clusters) for each in runs])
+    left = rows - rows.mean(axis=0) - rows.mean(axis=1, keepdims=True) + rows.mean()
+    num_runs, num_clusters = rows.shape
+    return float((left**2).sum() / ((num_runs - 1) * (num_clusters - 1)) / num_clusters)
+
+
+def _runs(terms: Sequence[Term], clusters: Clusters) -> tuple[dict[str, float], dict[str, Values]]:
+    weights: defaultdict[str, float] = defaultdict(float)
+    scores: dict[str, Values] = {}
+    for term in terms:
+        if not term.runs:
+            raise ValueError("a variant without a finished run cannot be compared")
+        for key, values in term.runs.items():
+            if values.shape != clusters.shape:
+                raise ValueError(f"run {key}: {len(values)} scores for {len(clusters)} queries; both must be as many")
+            if not np.isfinite(values).all():
+                raise ValueError(f"run {key}: value {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite")
+            weights[key] += term.weight / len(term.runs)
+            scores[key] = values
+    return {key: weight for key, weight in weights.items() if abs(weight) > SMALL}, scores
+
+
+def _parts(
+    terms: Sequence[Term], weights: Mapping[str, float]
+) -> tuple[dict[RunNoise, float], dict[RunNoise, float], bool]:
+    noises = {key: term.noise for term in terms for key in term.runs}
+    parts: defaultdict[RunNoise, float] = defaultdict(float)
+    single: defaultdict[RunNoise, float] = defaultdict(float)
+    for key, weight in weights.items():
+        if (noise := noises[key]) is not None:
+            parts[noise] += weight**2
+    for term in terms:
+        if term.noise is not None and any(key in weights for key in term.runs):
+            single[term.noise] += term.weight**2
+    return dict(parts), dict(single), any(noises[key] is None for key in weights)
+
+
+def _positive(weights: Mapping[str, float], sign: int) -> float:
+    return sum(sign * weight for weight in weights.values() if sign * weight > 0)
+
+
+def _t(df: float, tail: float) -> float:
+    return float(stdtrit(min(df, 1e9), tail))
+
+
+def _cdf(df: float, value: float) -> float:
+    return float(stdtr(min(df, 1e9), value))
