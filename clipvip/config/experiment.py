@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-from typing import Any, Literal
-
 from pydantic import Field, field_validator, model_validator
 
 from clipvip.config.base import Settings
