@@ -73,11 +73,12 @@ class Expectation:
         return _side(self.left), _side(self.right)
 
 
-def margin_of(expectation: Expectation, margins: Mapping[str, float]) -> float:
-    """The smallest difference that matters for a line: its own, the experiment's, the usual one."""
-    if expectation.margin is not None:
+def margin_of(expectation: Expectation, margins: Mapping[str, float], metric: Metric | None = None) -> float:
+    """The smallest difference that matters for a line, or for it on another metric: its own (on its own metric only),
+    the experiment's, the usual one."""
+    if expectation.margin is not None and metric in (None, expectation.metric):
         return expectation.margin
-    return (MARGINS | dict(margins))[expectation.metric.score]
+    return (MARGINS | dict(margins))[(metric or expectation.metric).score]
 
 
 def check_margins(margins: dict[str, float]) -> dict[str, float]:

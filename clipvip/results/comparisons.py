@@ -21,8 +21,8 @@ OWN = ["difference", "low", "high", "margin", "p", "p_holm", "p_same", "chance",
 VERDICTS = ["expect", "metric", "left", "right", *OWN, "replicates", "lines", "stated"]
 VERDICTS += [f"{CO_PRIMARY}/{name}" for name in OWN] + ["note"]
 DETECTABLE = ["expect", "metric", "replicates", "queries", "detectable"]
-PLANNED = (1, 2, 3, 5, 8, math.inf)  # replicates whose detectable difference is told; the last is the floor
-TIMES = (1, 2, 4)  # the same of test queries
+PLANNED = (1.0, 2.0, 3.0, 5.0, 8.0, math.inf)  # replicates whose detectable difference is told; the last is the floor
+TIMES = (1.0, 2.0, 4.0)  # the same of test queries
 
 
 def tests(experiment: Experiment, study: Study) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def _figures(found: Estimate, replicates: int, metric: Metric) -> dict[str, floa
     chance = found.chance_in_a_new_run()
     chance = 1 - chance if metric.score in ("MdR", "MnR", CO_PRIMARY) else chance  # a smaller rank is a better one
     row = {"difference": found.value, "low": low, "high": high, "p": found.p(), "chance": chance}
-    row["detectable"] = power.detectable(found, max(1, replicates))
+    row["detectable"] = power.detectable(found, float(max(1, replicates)))
     return row | {"floor": power.detectable(found, math.inf)}
 
 

@@ -96,7 +96,7 @@ def _answer(experiment: Experiment, study: Study, line: Expectation, metric: Met
     sign = line.sign
     if metric.score == CO_PRIMARY and line.metric.score != CO_PRIMARY:  # a smaller rank is a better one
         sign = "<" if line.sign == ">" else ">"
-    margin = margin_of(replace(line, margin=None) if metric != line.metric else line, study.plan.get("margins") or {})
+    margin = margin_of(line, study.plan.get("margins") or {}, metric)
     if metric.when == "nmi":
         return _gap_answer(study, line, margin)
     compared = experiment.compare(study, dict(line.weights), metric)
@@ -128,4 +128,4 @@ def _of_interval(interval: intervals.Interval, df: int) -> Estimate | None:
     if df < 1 or not math.isfinite(interval.low):
         return None
     error = (interval.high - interval.low) / 2 / float(stdtrit(df, 0.975))
-    return Estimate(interval.estimate, error**2, df)
+    return Estimate(interval.estimate, error**2, float(df))

@@ -1,7 +1,8 @@
 """The noise of training, pooled over the variants of a class: how far one run's mean lies from another's.
 
 A class is what varies alike: variants with and without post-pretraining, on one metric of one set. Each variant with k
-runs gives k - 1 degrees of freedom. A row whose variance is too large for its pool (the largest ratio against
+runs gives k - 1 degrees of freedom. Runs differ by no less than what they change in single queries, which is known far
+better than the variance of a few means: a smaller estimate is raised to it. A row whose variance is too large for its pool (the largest ratio against
 Fisher's F, corrected for the number of rows, one row after the other) is named and keeps a variance of its own. A
 noise study, that is the pool of another experiment, adds its degrees of freedom unless it contradicts the pool.
 """
@@ -65,7 +66,9 @@ def pool(kind: str, rows: Sequence[Row], study: RunNoise | None = None) -> Pool:
     outlying = outliers(repeated)
     kept = [row for row in repeated if row.name not in outlying]
     own = {
-        row.name: RunNoise(row.name, row.variance, row.df, _within(row), 1) for row in repeated if row.name in outlying
+        row.name: RunNoise(row.name, max(row.variance, _within(row)), float(row.df), _within(row))
+        for row in repeated
+        if row.name in outlying
     }
     found = _joined(kind, kept)
     refused = study is not None and found is not None and contradicts(found, study)
@@ -143,7 +146,7 @@ def write(rows: Iterable[tuple[str, str, Pool, int]], path: Path) -> None:
 
 
 def _within(row: Row) -> float:
-    return 0.0 if math.isnan(row.interaction) else min(row.interaction, row.variance)
+    return 0.0 if math.isnan(row.interaction) else row.interaction
 
 
 def _joined(kind: str, rows: Sequence[Row]) -> RunNoise | None:
@@ -151,8 +154,8 @@ def _joined(kind: str, rows: Sequence[Row]) -> RunNoise | None:
     if df == 0:
         return None
     variance = sum(row.df * row.variance for row in rows) / df
-    within = sum(row.df * (0.0 if math.isnan(row.interaction) else row.interaction) for row in rows) / df
-    return RunNoise(kind, variance, df, within, len(rows))
+    within = sum(row.df * _within(row) for row in rows) / df
+    return RunNoise(kind, max(variance, within), float(df), within, len(rows))
 
 
 def _with_study(found: RunNoise, study: RunNoise) -> RunNoise:

@@ -39,7 +39,7 @@ def needs(found: Estimate, target: float, *, most: int = REPLICATES[-1]) -> list
     """
     plans: list[Plan] = []
     for queries in QUERIES:
-        enough = (k for k in REPLICATES if k <= most and detectable(found, k, queries) <= target)
+        enough = (k for k in REPLICATES if k <= most and detectable(found, float(k), float(queries)) <= target)
         fewest = next(enough, None)
         if fewest is not None and (not plans or fewest < plans[-1].replicates):
             plans.append(Plan(fewest, queries))

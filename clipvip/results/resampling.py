@@ -55,7 +55,7 @@ def _weights(num_clusters: int, resamples: int, seed: int) -> NDArray[np.float64
     return counts.reshape(resamples, num_clusters).astype(np.float64)
 
 
-def resampled_medians(values: Values, clusters: Clusters, resamples: int, seed: int) -> NDArray[np.float64]:
+def resampled_medians(values: Values, clusters: Clusters, resamples: int, seed: int = 0) -> NDArray[np.float64]:
     """The median of each resample of whole clusters."""
     return _medians(values, clusters, _weights(len(np.unique(clusters)), resamples, seed))
 

@@ -21,6 +21,7 @@ from clipvip.results.intervals import Interval, cluster_differences
 from clipvip.results.resampling import Clusters, Statistic, Values, resampled_medians
 
 SMALL = 1e-12
+RESAMPLES = 500  # of medians, whose variance has no formula
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Estimate:
     @cached_property
     def of_runs(self) -> float:
         """Variance from training."""
-        return sum(weight * noise.variance for noise, weight in self.parts.items())
+        return float(sum(weight * noise.variance for noise, weight in self.parts.items()))
 
     @property
     def error(self) -> float:
@@ -123,8 +124,6 @@ def estimate(
     *,
     statistic: Statistic = "mean",
     span: float | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> Estimate:
     """The weighted sum of variants. Runs that several variants share count once, with their weights added.
 
@@ -136,23 +135,23 @@ def estimate(
     if num_clusters < 2:
         raise ValueError(f"an interval needs at least 2 clusters of queries, not {num_clusters}")
     parts, single, unknown = _parts(terms, weights)
+    df = float(num_clusters - 1)
     if not weights:  # a variant against itself
-        return Estimate(0.0, 0.0, num_clusters - 1)
+        return Estimate(0.0, 0.0, df)
     rows = np.stack([scores[key] for key in weights])
     combined = np.array(list(weights.values())) @ rows
     if statistic == "median":
-        each = np.median(rows, axis=1)
-        draws = [w * resampled_medians(scores[key], clusters, resamples, seed) for key, w in weights.items()]
+        draws = [w * resampled_medians(scores[key], clusters, RESAMPLES) for key, w in weights.items()]
         of_queries = float(np.sum(draws, axis=0).var(ddof=1)) * num_clusters / (num_clusters - 1)
-        value = float(np.array(list(weights.values())) @ each)
-        return Estimate(value, of_queries, num_clusters - 1, parts, single, unknown)
+        value = float(np.array(list(weights.values())) @ np.median(rows, axis=1))
+        return Estimate(value, of_queries, df, parts, single, unknown)
     spread = cluster_differences(combined, np.zeros_like(combined), clusters)
     of_queries = float(spread.var(ddof=1)) / num_clusters
     less = sum(weight * noise.interaction for noise, weight in parts.items())
     agree = span is not None and np.ptp(combined) < SMALL * max(1.0, abs(float(combined[0])))
     reach = span * max(_positive(weights, 1), _positive(weights, -1)) if span is not None and agree else None
     of_queries = max(0.0, of_queries - less)
-    return Estimate(float(combined.mean()), of_queries, num_clusters - 1, parts, single, unknown, reach)
+    return Estimate(float(combined.mean()), of_queries, df, parts, single, unknown, reach)
 
 
 def interaction(runs: Sequence[Values], clusters: Clusters) -> float:
@@ -200,7 +199,7 @@ def _parts(
 
 
 def _positive(weights: Mapping[str, float], sign: int) -> float:
-    return sum(sign * weight for weight in weights.values() if sign * weight > 0)
+    return sum((sign * weight for weight in weights.values() if sign * weight > 0), 0.0)
 
 
 def _t(df: float, tail: float) -> float:
