@@ -3,14 +3,14 @@
 import argparse
 import sys
 
-from clipvip.commands import cells, data, model, results, run
+from clipvip.commands import cells, data, decide, model, results, run
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for group in (run, cells, results, data, model):
+    for group in (run, cells, results, decide, data, model):
         group.add(commands)
     return top
 

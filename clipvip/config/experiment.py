@@ -57,6 +57,8 @@ class Experiment(Settings):
     `subset_seed` + replicate; start, for a study of noise, is the starting CLIP and the captioner, if trained here"""
     more_seeds: dict[str, dict[str, tuple[int, ...]]] = Field(default={})
     """further replicates: study -> variant -> seeds"""
+    looks: int = Field(1, ge=1)
+    """times that the results are looked at as they grow (`clipvip decide`), each at its share of the error rate"""
     margins: dict[str, float] = Field(default={})
     """smallest difference that matters, by score; unnamed ones: R@1, R@5, R@10, order 2; MdR 1; MnR 5; log2R 0.1; nmi
     0.05 [points, ranks, doublings of the rank]"""

@@ -208,6 +208,7 @@ class Jobs:
             "expect": list(settings.expect),
             "expected": registered.hashed(study.name, list(settings.expect), experiment.margins),
             "margins": experiment.margins,
+            "looks": experiment.looks,
             "noise": experiment.noise,
             "noise_content": self.noise_content,
             "family": settings.family,
