@@ -32,7 +32,7 @@ def steps(replicates: int, *, more_queries: bool) -> list[Step]:
 
 def half_width(found: Estimate, step: Step, alpha: float) -> float:
     """Of the interval at this level after a step; infinite where the noise of training is not known."""
-    wide = power.detectable(found, step.replicates, step.queries, power=HALF, alpha=alpha)
+    wide = power.detectable(found, float(step.replicates), float(step.queries), power=HALF, alpha=alpha)
     return math.inf if math.isnan(wide) else wide
 
 
@@ -52,7 +52,7 @@ def chance(found: Estimate, margin: float, step: Step, alpha: float) -> float:
     """
     if found.unknown:
         return 1.0
-    error = power.detectable(found, step.replicates, step.queries, power=HALF, alpha=ONE_SD)
+    error = power.detectable(found, float(step.replicates), float(step.queries), power=HALF, alpha=ONE_SD)
     spread = math.sqrt(max(found.error**2 - error**2, 1e-12))
     outside, inside = half_width(found, step, alpha), margin - half_width(found, step, 2 * alpha)
     if inside >= outside:
