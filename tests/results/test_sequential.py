@@ -78,7 +78,10 @@ def play(generator: np.random.Generator, looks: int, alpha: float) -> bool:
 
 def test_the_rule_keeps_the_error_rate_where_testing_each_look_at_five_percent_does_not() -> None:
     rounds = 500
-    for alpha, low, high in ((outcomes.ALPHA / LOOKS, 0.0, 0.05 + 2 * math.sqrt(0.05 * 0.95 / rounds)), (0.05, 0.075, 1.0)):
+    for alpha, low, high in (
+        (outcomes.ALPHA / LOOKS, 0.0, 0.05 + 2 * math.sqrt(0.05 * 0.95 / rounds)),
+        (0.05, 0.075, 1.0),
+    ):
         generator = np.random.default_rng(1)
         wrong = sum(play(generator, LOOKS, alpha) for _ in range(rounds)) / rounds
         assert low <= wrong <= high, (alpha, wrong)
