@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from clipvip.__main__ import main
 from clipvip.config.base import canonical
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.decide import Decider, together
@@ -90,9 +91,9 @@ def test_a_step_doubles_the_replicates_of_the_rows_concerned(tmp_path: Path) -> 
     finish(load([path]), 0.04)
     decider = Decider([path], ["main"], 3, 1)
     moves = {move.line.expectation.line: move for move in decider.moves()}
-    assert moves, "the test needs an open line"
+    assert moves
     for move in moves.values():
-        rows = dict.fromkeys((name for name, _ in move.line.expectation.weights), [2, 3])
+        rows = {name: [2, 3] for name, _ in move.line.expectation.weights}
         if move.step.queries == 1:
             assert move.change == {"more_seeds": {"main": rows}}
     both = moves["vip > vip_again on msrvtt/t2v/R@5"]
@@ -146,3 +147,16 @@ def test_changes_lie_over_each_other() -> None:
 def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no study 'mein'"):
         Decider([experiment(tmp_path)], ["mein"], 3, 1)
+
+
+def test_the_command_shows_the_next_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = experiment(tmp_path)
+    finish(load([path]), 0.04)
+    words = ["decide", str(tmp_path / "results/tiny/studies/main"), "--experiment", str(path), "--cores", "1"]
+    assert main([*words, "--budget", "60"]) == 0
+    said = capsys.readouterr().out
+    assert "look 1 of 3, each at 1.7% over all lines of the experiment" in said
+    assert "to be decided, 6.0 min: main: vip > vip_again" in said
+    assert main([*words, "--budget", "0.5"]) == 0
+    assert "none fits into 0 minutes" in capsys.readouterr().out
+    assert not (tmp_path / "results/tiny_decided").exists()
