@@ -1,10 +1,5 @@
 """Sweeps by real Optuna: trials are cells, judged on val, pruned, retried after a kill, mirrored as runs."""
 
-import json
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
-from pretrain_cells import start
+from sweep_parts import ROOT, SPACE, experiment, make
 
 from clipvip.config.base import build, merge
 from clipvip.config.sweep import SweepSettings
@@ -24,34 +19,6 @@ from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import folder, write_spec
 from clipvip.pipeline.sweep_space import Sweep, closure, judged
 from clipvip.results.tracking import mirror
-from clipvip.runtime.files import held
-
-ROOT = Path(__file__).parents[2]
-SPACE = {"pretrain.optim.lr": {"low": 1e-4, "high": 1e-2, "log": True}, "model.num_proxies": {"low": 1, "high": 3}}
-
-
-def experiment(root: Path, clip_folder: Path, steps: int = 4) -> dict[str, Any]:
-    data = yaml.safe_load((ROOT / "experiments/smoke.yaml").read_text())
-    data |= {"name": "tiny", "results": str(root), "clip": {"source": str(clip_folder)}}
-    data["studies"] = str(ROOT / "experiments/studies.yaml")
-    data["corpora"]["narrated"]["world"]["clips"] = {"train": 24}
-    data["corpora"]["msrvtt"]["world"]["clips"] = {"train": 24, "test": 8}
-    data["corpora"]["msrvtt"]["holdout"] = 8
-    data["pretrain"]["optim"] |= {"steps": steps, "batch_size": 6}
-    data["pretrain"]["objective"] = "subtitle"
-    data["roles"] |= {"small": {"corpus": "narrated", "clips": 12}, "medium": {"corpus": "narrated", "clips": 16}}
-    return data
-
-
-def make(data: dict[str, Any], **change: Any) -> Sweep:
-    settings = {"stage": "pretrain", "set": "msrvtt", "space": SPACE, "trials": 4, "startup": 2, "heartbeat": 1}
-    return Sweep("lr", build(SweepSettings, settings | change, "test"), Grid(data))
-
-
-def plan_file(one: Sweep, path: Path) -> Path:
-    content = {"name": one.name, "sweep": one.settings.model_dump(mode="json"), "experiment": one.grid.given}
-    path.write_text(json.dumps(content))
-    return path
 
 
 def watched(read: Any, asked: set[str | None]) -> Any:
@@ -179,58 +146,6 @@ def test_a_pruned_trial_leaves_no_cell(tmp_path: Path, tiny_clip_folder: Path) -
     assert not any((tmp_path / "cells/pretrain").glob(".*"))
 
 
-def test_a_killed_workers_trial_is_tried_again(tmp_path: Path, tiny_clip_folder: Path) -> None:
-    one = make(experiment(tmp_path, tiny_clip_folder, steps=120), trials=1, pruner="none")
-    plan = plan_file(one, tmp_path / "plan.json")
-    optuna_study.create(one)
-    for cell in one.needs():
-        run_spec(write_spec(tmp_path, cell))
-    worker = start("sweep", "work", plan, "--checkpoint-seconds", "0.2")
-    try:
-        _wait(worker, lambda: any((tmp_path / "work").glob("*/*")))
-    finally:
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.communicate()
-    assert optuna_sweep.trials(one)["state"].tolist() == ["running"]
-    assert optuna_sweep.Worker(one).work() == 1
-    rows = optuna_sweep.trials(one)
-    assert rows["state"].tolist() == ["fail", "complete"]
-    assert len(set(rows["pretrain.optim.lr"])) == 1
-    assert len(set(rows["cell"])) == 1
-    assert folder(tmp_path, rows["cell"].iloc[0]).exists()
-
-
-def alive(one: Sweep) -> int:
-    """Trials that a living worker holds."""
-    worker = optuna_sweep.Worker(one)
-    return sum(held(worker.lock(f"-{trial.number}")) for trial in worker.trials() if not trial.state.is_finished())
-
-
-@pytest.mark.slow
-def test_workers_that_are_killed_cost_no_point(tmp_path: Path, tiny_clip_folder: Path) -> None:
-    """Two workers at a time; one of them is killed again and again, until all points asked for are tried."""
-    one = make(experiment(tmp_path, tiny_clip_folder, steps=60), trials=6, pruner="none", retries=9)
-    plan = plan_file(one, tmp_path / "plan.json")
-    optuna_study.create(one)
-    for cell in one.needs():
-        run_spec(write_spec(tmp_path, cell))
-    steady, killed = start("sweep", "work", plan, "--checkpoint-seconds", "0.2"), 0
-    while killed < 3 and steady.poll() is None:
-        doomed = start("sweep", "work", plan, "--checkpoint-seconds", "0.2")
-        _wait(doomed, lambda: alive(one) == 2)
-        time.sleep(0.3)
-        os.kill(doomed.pid, signal.SIGKILL)
-        doomed.communicate()
-        killed += 1
-    said = steady.communicate()[0]
-    assert steady.returncode == 0, said
-    rows = optuna_sweep.trials(one)
-    assert rows.loc[rows["state"] == "complete", "cell"].nunique() == (rows["state"] == "complete").sum() == 6
-    assert rows["cell"].nunique() == 6
-    assert set(rows.loc[rows["state"] == "fail", "reason"]) == {"its worker died"}
-    assert len(rows) == 6 + killed
-
-
 def test_a_sweep_that_is_extended_tries_only_what_is_new(tmp_path: Path, tiny_clip_folder: Path) -> None:
     first, more = (
         make(experiment(tmp_path, tiny_clip_folder, steps=2), trials=count, pruner="none") for count in (2, 4)
@@ -240,27 +155,6 @@ def test_a_sweep_that_is_extended_tries_only_what_is_new(tmp_path: Path, tiny_cl
     assert optuna_sweep.Worker(first).work() == 0
     assert optuna_sweep.Worker(more).work() == 2
     assert optuna_sweep.trials(more)["cell"].nunique() == 4
-
-
-def _wait(worker: subprocess.Popen[str], ready: Any, seconds: float = 60) -> None:
-    for _ in range(int(seconds / 0.05)):
-        if ready():
-            return
-        assert worker.poll() is None, worker.stdout.read() if worker.stdout else ""
-        time.sleep(0.05)
-    raise AssertionError("the worker never began")
-
-
-def test_two_workers_share_the_trials(tmp_path: Path, tiny_clip_folder: Path) -> None:
-    one = make(experiment(tmp_path, tiny_clip_folder), trials=5, pruner="none")
-    plan = plan_file(one, tmp_path / "plan.json")
-    optuna_study.create(one)
-    workers = [start("sweep", "work", plan) for _ in range(2)]
-    said = [worker.communicate()[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    rows = optuna_sweep.trials(one)
-    assert rows["state"].tolist() == ["complete"] * 5
-    assert len(set(rows["cell"])) == 5
 
 
 def test_the_committed_sweeps_fit_their_experiments() -> None:
