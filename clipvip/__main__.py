@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from clipvip.commands import cells, data, model, own, results, run
+from clipvip.commands import cells, data, decide, model, own, results, run
 from clipvip.runtime import stopping
 from clipvip.runtime.legible import guarded
 
@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for group in (run, cells, results, data, model, own):
+    for group in (run, cells, results, decide, data, model, own):
         group.add(commands)
     return top
 

@@ -1,4 +1,4 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`."""
+"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`, `compare`."""
 
 import argparse
 from pathlib import Path
@@ -70,6 +70,19 @@ def _import(arguments: argparse.Namespace) -> None:
     print(f"{arguments.results}: {archive.bring(arguments.file, arguments.results)}")
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    from clipvip.results.agreement import Criteria, agreement, failures, listing
+    from clipvip.runtime.files import written
+
+    found = agreement(arguments.a, arguments.b)
+    failed = failures(found, Criteria(arguments.most_reversed, arguments.most_changed, arguments.least_inside))
+    print(listing(found, failed))
+    if arguments.out is not None:
+        with written(arguments.out) as beside:
+            found.to_csv(beside, index=False)
+    return 1 if failed else 0
+
+
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = commands.add_parser("table", help="write a study's table, tests and verdicts from its finished cells")
@@ -107,3 +120,25 @@ def add(commands: Any) -> None:
     one.add_argument("file", type=Path, help="a file that `clipvip export` wrote")
     one.add_argument("results", type=Path, help="results folder; best one of its own")
     one.set_defaults(do=_import)
+    one = commands.add_parser(
+        "compare",
+        help="compare two runs of an experiment: outcomes, and figures inside the other's interval; exit 1 if too few",
+        description="Prints each claim with its outcome and difference in both runs, and the shares of differences and "
+        "table values that lie inside the other run's 95 %% interval. Exit code 1 where a criterion is not met.",
+    )
+    one.add_argument("a", type=Path, help="results, results/<experiment> or a study's folder")
+    one.add_argument("b", type=Path, help="the same of the other run")
+    one.add_argument("--out", type=Path, help="write the comparison as csv: a row a claim and a row a table value")
+    one.add_argument(
+        "--most-reversed", type=int, default=0, help="claims that may turn from yes to no or back (default: 0)"
+    )
+    one.add_argument(
+        "--most-changed", type=float, default=0.1, help="share of claims that may come out otherwise (default: 0.1)"
+    )
+    one.add_argument(
+        "--least-inside",
+        type=float,
+        default=0.93,
+        help="share of either run's differences that must lie inside the other's intervals (default: 0.93)",
+    )
+    one.set_defaults(do=_compare)

@@ -36,13 +36,13 @@ def _caption_shard(arguments: argparse.Namespace) -> None:
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
-    from clipvip.pipeline import optuna_sweep
+    from clipvip.pipeline import optuna_study, optuna_sweep
 
     plan = optuna_sweep.read_plan(arguments.plan)
     if arguments.do_what == "create":
-        print(f"{optuna_sweep.create(plan)} trials wait")
+        print(f"{optuna_study.create(plan)} points to try")
     elif arguments.do_what == "work":
-        print(f"{optuna_sweep.Worker(plan, arguments.worker, **given(arguments)).work()} trials done")
+        print(f"{optuna_sweep.Worker(plan, **given(arguments)).work()} trials done")
     else:
         print(optuna_sweep.finish(plan, arguments.plan.parent))
         if arguments.uri is not None:
@@ -73,12 +73,6 @@ def add(commands: Any) -> None:
     )
     one.add_argument("do_what", choices=["create", "work", "finish"], help="create first, then workers, then finish")
     one.add_argument("plan", type=Path, help="results/<experiment>/sweeps/<name>/plan.json")
-    one.add_argument(
-        "--worker",
-        type=int,
-        default=0,
-        help="index of this worker, from 0; its sampler's seed depends on it (default: 0)",
-    )
     one.add_argument("--uri", help="finish: also mirror the trials to this MLflow tracking URI")
     add_flags(one)
     one.set_defaults(do=_sweep)

@@ -1,8 +1,8 @@
 """An experiment file as a whole: what the roles of the studies mean at its scale, and how cells are run."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from clipvip.config.base import Settings
 from clipvip.config.claims import check_margins
@@ -21,7 +21,7 @@ class RoleSettings(Settings):
     clips: int | None = None
     """size of a nested random subset; null takes all [clips]"""
     subset_seed: int = 0
-    """seed of the subset"""
+    """seed of the subset in replicate 0"""
 
 
 class RunSettings(Usual, RunOptions):
@@ -61,6 +61,13 @@ class Experiment(Settings):
     """file with the published figures"""
     seeds: tuple[int, ...] = (0,)
     """a replicate of every variant for each seed"""
+    vary: tuple[Literal["seed", "subset", "start"], ...] = Field(("seed", "subset"), min_length=1)
+    """what differs between replicates: seed is initialisation and data order; subset is the clips drawn for a role,
+    `subset_seed` + replicate; start, for a study of noise, is the starting CLIP and the captioner, if trained here"""
+    more_seeds: dict[str, dict[str, tuple[int, ...]]] = Field(default={})
+    """further replicates: study -> variant -> seeds"""
+    looks: int = Field(1, ge=1)
+    """times that the results are looked at as they grow (`clipvip decide`), each at its share of the error rate"""
     margins: dict[str, float] = Field(default={})
     """smallest difference that matters, by score; unnamed ones: R@1, R@5, R@10, order 2; MdR 1; MnR 5; log2R 0.1; nmi
     0.05 [points, ranks, doublings of the rank]"""
@@ -97,6 +104,17 @@ class Experiment(Settings):
     """MLflow tracking URI; null: sqlite in the results folder"""
     run: RunSettings = RunSettings()
     """how cells are run; never part of a key"""
+
+    @model_validator(mode="after")
+    def _something_varies(self) -> "Experiment":
+        more = (seeds for rows in self.more_seeds.values() for seeds in rows.values())
+        for seeds in (self.seeds, *more):
+            if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+                raise ValueError("seeds, more_seeds: give at least one, none below 0, none twice")
+        learners = [each for each in (self.clip, self.captioner) if each is not None and each.corpus is not None]
+        if "start" in self.vary and not learners:
+            raise ValueError("vary: start: neither the starting CLIP nor the captioner is trained here")
+        return self
 
     @field_validator("margins")
     @classmethod

@@ -29,6 +29,14 @@ class Range(Settings):
             raise ValueError("give either `choices` or both `low` and `high`")
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.step is not None and (self.log or self.step <= 0):
+            raise ValueError("`step` is above 0 and without `log`")
+        if self.whole and self.step is not None and not isinstance(self.step, int):
+            raise ValueError("`step` of whole numbers is a whole number")
+        if self.log and (self.low is None or self.low <= 0):
+            raise ValueError("`log` needs `low` above 0")
+        if self.choices is not None and len(set(map(repr, self.choices))) < max(1, len(self.choices)):
+            raise ValueError("`choices`: give at least one, none twice")
         return self
 
     @property
@@ -53,18 +61,19 @@ class SweepSettings(Settings):
     sampler: Literal["tpe", "random"] = "tpe"
     """Optuna's sampler"""
     startup: int = Field(5, ge=1)
-    """random trials before the sampler and the pruner judge"""
+    """finished trials before the sampler and the pruner judge; until then points are spread evenly"""
     pruner: Literal["median", "none"] = "median"
     """Optuna's pruner: median ends trials that fall behind"""
     trials: int = Field(20, ge=1)
-    """number of trials"""
+    """number of distinct points to try"""
     workers: int = Field(1, ge=1)
     """jobs that share the trials"""
     seed: int = 0
     """seed of the cells and of the sampler"""
-    heartbeat: int = Field(60, ge=1)
-    """time between signs of life; a worker silent for three of them has died [s]"""
+    heartbeat: int = Field(5, ge=1)
+    """time between looks for trials whose worker has died, of a worker with nothing else to do [s]"""
     retries: int = Field(2, ge=0)
-    """further tries of a trial whose worker died"""
+    """further tries of a trial whose worker died, since it last got ahead"""
     store: str | None = None
-    """Optuna's storage; null: optuna.db in the results folder"""
+    """URL of a database for Optuna; null: Optuna's journal in the results folder, which may lie on a shared file
+    system; sqlite is refused there"""

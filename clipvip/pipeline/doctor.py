@@ -3,7 +3,6 @@
 To mend means to take away what is broken, so that the workflow makes it anew; whatever nobody knows is named and left.
 """
 
-import fcntl
 import json
 import shutil
 import time
@@ -18,6 +17,7 @@ from clipvip.pipeline import store, stores
 from clipvip.pipeline.task import read_spec
 from clipvip.results import study_files
 from clipvip.runtime import cell_content, cell_files, receipts
+from clipvip.runtime.files import held
 
 OLD = 3600.0  # seconds: a file being written is younger
 OWN = {"cells", "specs", "failed", "work", "locks", "logs", "jobs"}  # folders of a results root
@@ -118,7 +118,7 @@ def _unfinished(root: Path) -> Iterator[Finding]:
     for stage in STAGES:
         for path in sorted((root / "cells" / stage).glob(".*")):
             key = path.name.removeprefix(".").split("-")[0]
-            if _free(root / "locks" / f"{stage}-{key}"):
+            if not held(root / "locks" / f"{stage}-{key}"):
                 yield Finding("orphan", path, "left by a process that was killed", "removed", _remover(path))
 
 
@@ -168,18 +168,6 @@ def _unknown(root: Path) -> Iterator[Finding]:
 
 def _remover(path: Path) -> Callable[[], object]:
     return lambda: shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _free(lock: Path) -> bool:
-    """Whether no process holds this lock."""
-    if not lock.exists():
-        return True
-    with lock.open("r") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
 
 
 def facts(found: list[Finding]) -> str:

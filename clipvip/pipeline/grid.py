@@ -7,33 +7,34 @@ from typing import Any
 
 from clipvip.config.base import build, merge, read_yaml
 from clipvip.config.claims import check_expect
-from clipvip.config.data import FramesSettings
 from clipvip.config.experiment import Experiment
-from clipvip.config.learning import CaptionerSettings, ClipSettings
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
 from clipvip.config.study import StudySettings, VariantSettings
 from clipvip.pipeline import given_weights
 from clipvip.pipeline.cell import Cell
-from clipvip.pipeline.left_out import absent_corpora, lacking_for, left_out_of
+from clipvip.pipeline.left_out import lacking_for, left_out_of
+from clipvip.pipeline.replicates import Replicate, replicate
+from clipvip.pipeline.sources import Sources
 from clipvip.pipeline.study import Row, Start, Study
 
 Tuning = dict[str, FinetuneSettings]  # by downstream set
 
 
-class Grid:
+class Grid(Sources):
     """All studies of an experiment as cells. Raises ValueError on bad settings, before anything runs."""
 
     def __init__(self, data: dict[str, Any]) -> None:
-        self._name = f"experiment {data.get('name', 'experiment')}"
-        self.experiment = build(Experiment, data, self._name)
-        self.given = self.experiment.model_dump(mode="json", exclude_unset=True)
-        self._check_names()
-        given_weights.refuse_small_world(self.experiment)
-        self.absent = absent_corpora(self.experiment)  # corpus -> why it is left out
-        self.downstream = tuple(name for name in self.experiment.downstream if name not in self.absent)
+        experiment = build(Experiment, data, f"experiment {data.get('name', 'experiment')}")
+        _check_names(experiment)
+        super().__init__(experiment)
+        self.given = experiment.model_dump(mode="json", exclude_unset=True)
+        given_weights.refuse_small_world(experiment)
         path = self.experiment.studies
         studies = (read_yaml(path) or {}).get("studies", {})
         settings = {key: build(StudySettings, value, f"{path}: {key}") for key, value in studies.items()}
+        for key in self.experiment.more_seeds:
+            if key not in settings:
+                raise ValueError(f"{self._name}: more_seeds: {_nearest(key, settings)}")
         waiting = {key: given_weights.waits(value, self.experiment) for key, value in settings.items()}
         self.left_out = {key: why for key, why in waiting.items() if why}
         self.studies = {key: self._study(key, each) for key, each in settings.items() if key not in self.left_out}
@@ -53,62 +54,6 @@ class Grid:
             for cell in study.cells():
                 visit(cell)
         return found
-
-    # -- corpora ---------------------------------------------------------------------------------
-
-    def corpus(self, name: str) -> Cell:
-        """The manifest of a corpus; what is trained on leaves out the test clips of the downstream sets."""
-        settings = self.experiment.corpora[name]
-        if settings.world is not None:  # generated parts share no clip
-            return Cell("corpus", settings, {"world": Cell("world", settings.world)})
-        tests = () if name in self.experiment.downstream else self.downstream
-        return Cell("corpus", settings, {f"test:{each}": self.corpus(each) for each in tests})
-
-    def corpus_inputs(self, name: str, *, truth: bool = False, frames: FramesSettings | None = None) -> dict[str, Cell]:
-        """A corpus with its frame cache, if caches are on, and what its generator knows, if asked."""
-        corpus = self.corpus(name)
-        inputs = {"corpus": corpus}
-        if self.experiment.run.cache:
-            inputs["frames"] = Cell("frames", frames or self.experiment.frames, {"corpus": corpus})
-        if truth and "world" in corpus.inputs:
-            inputs["world"] = corpus.inputs["world"]
-        return inputs
-
-    def clip(self) -> Cell:
-        """The starting CLIP."""
-        return self._learner("clip", self.experiment.clip)
-
-    def _learner(self, stage: str, settings: ClipSettings | CaptionerSettings) -> Cell:
-        if settings.corpus is None:
-            return Cell(stage, settings)
-        settings = settings.model_copy(update={"frames": self.experiment.frames})
-        return Cell(stage, settings, self.corpus_inputs(str(settings.corpus)))
-
-    def captions(self, corpus: str) -> Cell:
-        """Captions of a corpus."""
-        if self.experiment.captioner is None:
-            raise ValueError(f"{self._name}: captioner: captions of {corpus} are asked for; name a captioner")
-        inputs = {
-            "captioner": self._learner("captioner", self.experiment.captioner),
-            **self.corpus_inputs(corpus, truth=True),
-        }
-        settings = self.experiment.captions.model_copy(update={"frames": self.experiment.frames})
-        return Cell("captions", settings, inputs)
-
-    def gap(self) -> Cell | None:
-        """NMI of every language source against every downstream set that are there; None where no source is."""
-        if not self.experiment.gap_sources:
-            raise ValueError(f"{self._name}: gap_sources: a study asks for the language gap; name its sources")
-        inputs = {"clip": self.clip()}
-        for name, source in self.experiment.gap_sources.items():
-            captioned = source.removeprefix("captions of ")
-            if captioned in self.absent:
-                continue
-            inputs[f"source:{name}"] = self.captions(captioned) if captioned != source else self.corpus(source)
-        if len(inputs) == 1:
-            return None
-        inputs |= {f"downstream:{name}": self.corpus(name) for name in self.downstream}
-        return Cell("gap", self.experiment.gap, inputs)
 
     # -- rows ------------------------------------------------------------------------------------
 
@@ -130,12 +75,16 @@ class Grid:
         for line in settings.expect:
             sources, sets = [*self.experiment.gap_sources, *left_out], [*wanted, *downstream, *left_out]
             check_expect(line, list(settings.variants), sources, sets, study=where)
+        more = self.experiment.more_seeds.get(name, {})
+        for variant in more:
+            if variant not in settings.variants:
+                raise ValueError(f"{where}: more_seeds: {_nearest(variant, settings.variants)}")
         rows = []
         for variant, change in settings.variants.items():
             asked = merge(merge({"pretrain": self.given.get("pretrain", {})}, settings.base), change)["pretrain"]
             lacking = lacking_for(asked, self.experiment, self.absent)
             resolved = None if lacking else self._resolve(settings.base, change, f"{where}: {variant}")
-            for seed in self.experiment.seeds:
+            for seed in dict.fromkeys((*self.experiment.seeds, *more.get(variant, ()))):
                 cells = self._row(*resolved, downstream, seed) if resolved else {}
                 rows.append(Row(variant, seed, cells, lacking))
         return Study(name, settings, downstream, rows, self.gap() if settings.gap else None, left_out)
@@ -164,15 +113,19 @@ class Grid:
             tuning[name] = build(FinetuneSettings, merge(own, changed or {}), f"{where}: {name}")
         return resolved, tuning
 
-    def _row(self, variant: VariantSettings, tuning: Tuning, downstream: tuple[str, ...], seed: int) -> dict[str, Cell]:
-        cells, model, trained = {"clip": self.clip()}, variant.model, variant.pretrain
+    def _row(
+        self, variant: VariantSettings, tuning: Tuning, downstream: tuple[str, ...], number: int
+    ) -> dict[str, Cell]:
+        own = replicate(self.experiment, number)
+        cells, seed = {"clip": self.clip(own.start)}, own.seed
+        model, trained = variant.model, variant.pretrain
         start = Start(cells["clip"], variant.frames, model)
         if trained is not None and trained.source is not None:
             size, where = variant.frames.size, self.experiment.studies
             cells["weights"] = given_weights.weights(trained.source, self.experiment, model, size, start.cell, where)
             start = Start(cells["weights"], variant.frames)
         elif trained is not None:
-            cells["pretrain"] = self._pretrain(variant, trained, seed)
+            cells["pretrain"] = self._pretrain(variant, trained, own)
             start = Start(cells["pretrain"], variant.frames)
         drawn = start.model is not None and (model.pooling != "mean" or bool(model.temporal))
         for name in downstream:
@@ -182,11 +135,11 @@ class Grid:
                 cells[f"fine_tuned/{name}"] = self._evaluate(name, Start(tuned, start.frames), tuning[name], 0)
         return cells
 
-    def _pretrain(self, variant: VariantSettings, settings: PretrainSettings, seed: int) -> Cell:
+    def _pretrain(self, variant: VariantSettings, settings: PretrainSettings, replicate: Replicate) -> Cell:
         role = self.experiment.roles[settings.corpus]
-        inputs = {"clip": self.clip(), **self.corpus_inputs(role.corpus, frames=variant.frames)}
+        inputs = {"clip": self.clip(replicate.start), **self.corpus_inputs(role.corpus, frames=variant.frames)}
         if any("caption" in texts for term in settings.terms for texts in term.values()):
-            inputs["captions"] = self.captions(role.corpus)
+            inputs["captions"] = self.captions(role.corpus, replicate.start)
         if settings.validate_every:
             validation = self.corpus_inputs(self.validated_on(settings.validate_on), frames=variant.frames)
             inputs |= {f"validation:{key}": cell for key, cell in validation.items()}
@@ -198,8 +151,8 @@ class Grid:
             max_tokens=settings.max_tokens,
             validate_every=settings.validate_every,
             clips=role.clips,
-            subset_seed=role.subset_seed,
-            seed=seed,
+            subset_seed=role.subset_seed + replicate.subset if role.clips else role.subset_seed,
+            seed=replicate.seed,
         )
         return Cell("pretrain", own, inputs)
 
@@ -230,22 +183,23 @@ class Grid:
         )
         return Cell("evaluate", own, {"model": start.cell, **self.corpus_inputs(name, truth=True, frames=start.frames)})
 
-    def _check_names(self) -> None:
-        """Every corpus that another setting names must be there."""
-        experiment, corpora = self.experiment, self.experiment.corpora
-        named = {f"roles.{key}.corpus": role.corpus for key, role in experiment.roles.items()}
-        named |= {f"downstream.{i}": name for i, name in enumerate(experiment.downstream)}
-        sources = experiment.gap_sources.items()
-        named |= {f"gap_sources.{key}": source.removeprefix("captions of ") for key, source in sources}
-        named |= {f"finetune_sets.{name}": name for name in experiment.finetune_sets}
-        if experiment.pretrain and experiment.pretrain.validate_every:
-            named["pretrain.validate_on"] = experiment.pretrain.validate_on
-        for where, part in (("clip.corpus", experiment.clip), ("captioner.corpus", experiment.captioner)):
-            if part and part.corpus:
-                named[where] = part.corpus
-        for where, name in named.items():
-            if name not in corpora:
-                raise ValueError(f"{self._name}: {where}: {_nearest(name, corpora)}")
+
+def _check_names(experiment: Experiment) -> None:
+    """Every corpus that another setting names must be there."""
+    corpora = experiment.corpora
+    named = {f"roles.{key}.corpus": role.corpus for key, role in experiment.roles.items()}
+    named |= {f"downstream.{i}": name for i, name in enumerate(experiment.downstream)}
+    sources = experiment.gap_sources.items()
+    named |= {f"gap_sources.{key}": source.removeprefix("captions of ") for key, source in sources}
+    named |= {f"finetune_sets.{name}": name for name in experiment.finetune_sets}
+    if experiment.pretrain and experiment.pretrain.validate_every:
+        named["pretrain.validate_on"] = experiment.pretrain.validate_on
+    for where, part in (("clip.corpus", experiment.clip), ("captioner.corpus", experiment.captioner)):
+        if part and part.corpus:
+            named[where] = part.corpus
+    for where, name in named.items():
+        if name not in corpora:
+            raise ValueError(f"experiment {experiment.name}: {where}: {_nearest(name, corpora)}")
 
 
 def _nearest(name: str, known: dict[str, Any]) -> str:

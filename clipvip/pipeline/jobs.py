@@ -15,24 +15,15 @@ from clipvip.config.base import digest
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.plans import plan_of
 from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.stores import forget
 from clipvip.pipeline.study import Study
 from clipvip.results import noise, registered, study_files
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
-from clipvip.runtime.fingerprint import fingerprint
 from clipvip.runtime.options import words
 from clipvip.runtime.stores import MLFLOW
-
-# Modules that make what stands in a study's folder: a change in them makes it anew.
-MADE_BY = (
-    "results.tables",
-    "results.report.figures",
-    "results.report.findings",
-    "results.report.page",
-    "results.tracking.mirror",
-)
 
 
 @dataclass(frozen=True)
@@ -152,6 +143,10 @@ class Jobs:
         made_from = digest([self.plan(study), self.study_markers(study)])
         return str(self.root / "jobs" / "table" / f"{self.grid.experiment.name}-{study.name}-{made_from}")
 
+    def plan(self, study: Study) -> dict[str, object]:
+        """What a study's table is made from, as plain data."""
+        return plan_of(self.grid, study, self.noise_content)
+
     def study_folder(self, name: str) -> Path:
         """Where a study's table and figure lie."""
         return self.root / self.grid.experiment.name / "studies" / name
@@ -195,42 +190,6 @@ class Jobs:
             marker.touch()
             if newest is not None:
                 os.utime(marker, (newest, newest))
-
-    def plan(self, study: Study) -> dict[str, object]:
-        """What a study's table is made from, as plain data."""
-        rows = [
-            {"variant": row.variant, "seed": row.seed, "cells": {role: cell.key for role, cell in row.cells.items()}}
-            for row in study.rows
-        ]
-        captions = {
-            cell.inputs["corpus"].key: cell.key for cell in self.grid.cells.values() if cell.stage == "captions"
-        }
-        settings, experiment = study.settings, self.grid.experiment
-        scale = experiment.published.scale if experiment.published else None
-        for each, row in zip(rows, study.rows, strict=True):
-            each |= {"not_run": row.not_run} if row.not_run else {}
-        return {
-            **({"left_out": study.left_out} if study.left_out else {}),
-            "experiment": experiment.name,
-            "study": study.name,
-            "title": settings.title,
-            "claim": settings.claim,
-            "baseline": settings.baseline,
-            "expect": list(settings.expect),
-            "expected": registered.hashed(study.name, list(settings.expect), experiment.margins),
-            "margins": experiment.margins,
-            "noise": experiment.noise,
-            "noise_content": self.noise_content,
-            "family": settings.family,
-            "trend": settings.trend.model_dump(mode="json") if settings.trend else None,
-            "downstream": list(study.downstream),
-            "variants": list(settings.variants),
-            "rows": rows,
-            "gap": study.gap.key if study.gap else None,
-            "captions": captions,
-            "published": [experiment.published_in, scale] if scale else None,
-            "made_by": {name: fingerprint(f"clipvip.{name}") for name in MADE_BY},
-        }
 
 
 def _start(cell: Cell) -> str:

@@ -75,7 +75,7 @@ class Sweep:
         how = {"trials", "workers", "heartbeat", "retries", "store"}
         first = self.cell({key: ends(each)[0] for key, each in self.settings.space.items()})
         made = [[cell.name, cell.lineage] for cell in closure(first)]
-        return digest([self.settings.model_dump(mode="json", exclude=how), made])
+        return digest(["distinct points", self.settings.model_dump(mode="json", exclude=how), made])
 
 
 def ends(values: Range) -> tuple[Value, Value]:

@@ -10,7 +10,7 @@ import pandas as pd
 from clipvip.config.claims import CO_PRIMARY, MARGINS, Metric
 from clipvip.results import intervals, notes, outcomes, power, registered
 from clipvip.results.experiment import Experiment
-from clipvip.results.lines import Answer, Line
+from clipvip.results.lines import Answer, Line, looks_of
 from clipvip.results.study_results import Study
 from clipvip.results.variance import Estimate
 
@@ -129,6 +129,8 @@ def _note(experiment: Experiment, study: Study, line: Line) -> list[str]:
     said += ["the noise study contradicts these runs and is not used"] * any(
         pool.refused for pool in experiment.noise(one.metric).values()
     )
+    if (looks := looks_of(experiment)) > 1:
+        said.append(f"tested at {outcomes.ALPHA / looks:.1%}: one of at most {looks} looks")
     interval = one.estimate.interval()
     if one.outcome == outcomes.OPEN and interval.low * interval.high > 0:
         said.append(f"the interval leaves 0 out, which does not hold for {line.family} lines together")

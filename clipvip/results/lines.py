@@ -58,13 +58,18 @@ class Line:
         return len(said) == 2
 
 
-def decided(experiment: Experiment) -> list[Line]:
-    """Every line of every study, in the order of the plans, with outcomes corrected over the distinct ones."""
+def decided(experiment: Experiment, looks: int | None = None) -> list[Line]:
+    """Every line of every study, in the order of the plans, with outcomes corrected over the distinct ones.
+
+    Where the results are looked at several times as they grow, each look has its share of the error rate; `looks` in
+    place of the number that the plans name.
+    """
+    alpha = outcomes.ALPHA / (looks or looks_of(experiment))
     found = [(study, line) for study in experiment.studies.values() for line in study.expectations()]
-    primary = _corrected([_answer(experiment, study, line, line.metric) for study, line in found])
+    primary = _corrected([_answer(experiment, study, line, line.metric) for study, line in found], alpha)
     beside = [(study, line, line.metric.co_primary) for study, line in found]
     second = [None if metric is None else _answer(experiment, study, line, metric) for study, line, metric in beside]
-    corrected = iter(_corrected([each for each in second if each is not None]))
+    corrected = iter(_corrected([each for each in second if each is not None], alpha))
     second = [None if each is None else next(corrected) for each in second]
     family = len({each.identity for each in primary if each.estimate is not None})
     return [
@@ -77,7 +82,12 @@ def _missing(study: Study, line: Expectation) -> list[int]:
     return [] if line.metric.when == "nmi" else study.absent([name for name, _ in line.weights], line.metric)
 
 
-def _corrected(answers: Sequence[Answer]) -> list[Answer]:
+def looks_of(experiment: Experiment) -> int:
+    """How often the results may be looked at, as the plans say; 1: once."""
+    return max((int(plan.get("looks") or 1) for plan in experiment.plans), default=1)
+
+
+def _corrected(answers: Sequence[Answer], alpha: float) -> list[Answer]:
     """Holm over the distinct comparisons, for differences and for sameness; then the outcomes."""
     distinct = list({each.identity: each for each in answers}.values())
     where = {each.identity: index for index, each in enumerate(distinct)}
@@ -87,7 +97,7 @@ def _corrected(answers: Sequence[Answer]) -> list[Answer]:
     found = []
     for each in answers:
         own, own_same = float(p[where[each.identity]]), float(p_same[where[each.identity]])
-        came = outcomes.outcome(each.estimate, each.sign, own, own_same)
+        came = outcomes.outcome(each.estimate, each.sign, own, own_same, alpha)
         found.append(replace(each, p=own, p_same=own_same, outcome=came))
     return found
 

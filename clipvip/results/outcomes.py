@@ -22,7 +22,7 @@ OUTCOMES: tuple[Outcome, ...] = (YES, NO, SAME, OPEN, ONE_RUN, NOT_RUN)
 ALPHA = 0.05
 
 
-def outcome(found: Estimate | None, sign: str, p: float, p_same: float) -> Outcome:
+def outcome(found: Estimate | None, sign: str, p: float, p_same: float, alpha: float = ALPHA) -> Outcome:
     """What a line comes to: `sign` is what the claim says of the difference, p and p_same are corrected already.
 
     A difference that lies inside the margin for sure does not matter, even if it is sure to be there.
@@ -31,9 +31,9 @@ def outcome(found: Estimate | None, sign: str, p: float, p_same: float) -> Outco
         return OPEN
     if found.unknown or math.isnan(p):
         return ONE_RUN
-    if p_same < ALPHA:
+    if p_same < alpha:
         return SAME
-    if p < ALPHA:
+    if p < alpha:
         return YES if (found.value < 0) == (sign == "<") else NO
     return OPEN
 

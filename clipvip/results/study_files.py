@@ -21,3 +21,4 @@ NOISE = "noise.csv"  # of the experiment, in the folder above its studies: the p
 
 TRIALS = "trials.csv"  # of a sweep, as all below
 TRIAL_CURVES = "curves.json"
+BEST = "best.yaml"  # a further configuration file

@@ -1,10 +1,15 @@
 """Files written whole, and locks among processes on one results root."""
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
+
+WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})  # what a disk without locks says
 
 
 @contextlib.contextmanager
@@ -51,16 +56,53 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Exclusive lock on this file, across processes that share one results root."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        from filelock import FileLock
+    """Exclusive lock on this file, across processes that share one results root.
 
-        with FileLock(path):
-            yield
-        return
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    The kernel's, which it frees when a process dies; on a system or disk without them a lock file's (filelock).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            fcntl.flock(stack.enter_context(path.open("w")), fcntl.LOCK_EX)
+        except ImportError:  # Windows
+            stack.enter_context(filelock.FileLock(path))
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            stack.enter_context(_lock_file(path))
         yield
+
+
+def held(path: Path) -> bool:
+    """Whether a living process holds the lock on this file; the kernel frees the locks of a dead one."""
+    if not path.exists():
+        return False
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            fcntl.flock(stack.enter_context(path.open("r")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except ImportError:
+            return _taken(filelock.FileLock(path))
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            return _taken(_lock_file(path))
+    return False
+
+
+def _lock_file(path: Path) -> filelock.BaseFileLock:
+    """A lock that is the existence of a file, which is removed where its process is gone."""
+    return filelock.SoftFileLock(path.with_name(f"{path.name}.soft"))
+
+
+def _taken(lock: filelock.BaseFileLock) -> bool:
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except filelock.Timeout:
+        return True

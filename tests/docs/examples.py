@@ -51,7 +51,7 @@ def copy_of_the_project(root: Path) -> Path:
         file.write(block(ROOT / "docs/studies.md", "yaml"))
     best = root / "results/mini/sweeps/pretrain/best.yaml"
     best.parent.mkdir(parents=True)
-    best.write_text("pretrain: {objective: d, optim: {lr: 2.0e-3}}\n")
+    best.write_text("name: mini_pretrain_best\npretrain: {objective: d, optim: {lr: 2.0e-3}}\n")
     return root
 
 

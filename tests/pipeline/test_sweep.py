@@ -1,10 +1,5 @@
 """Sweeps by real Optuna: trials are cells, judged on val, pruned, retried after a kill, mirrored as runs."""
 
-import json
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +8,17 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
-from pretrain_cells import start
+from sweep_parts import ROOT, SPACE, experiment, make
 
-from clipvip.config.base import build
+from clipvip.config.base import build, merge
 from clipvip.config.sweep import SweepSettings
 from clipvip.data import manifest
-from clipvip.pipeline import optuna_sweep
+from clipvip.pipeline import optuna_study, optuna_sweep
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import folder, write_spec
 from clipvip.pipeline.sweep_space import Sweep, closure, judged
 from clipvip.results.tracking import mirror
-
-ROOT = Path(__file__).parents[2]
-SPACE = {"pretrain.optim.lr": {"low": 1e-4, "high": 1e-2, "log": True}, "model.num_proxies": {"low": 1, "high": 3}}
-
-
-def experiment(root: Path, clip_folder: Path, steps: int = 4) -> dict[str, Any]:
-    data = yaml.safe_load((ROOT / "experiments/smoke.yaml").read_text())
-    data |= {"name": "tiny", "results": str(root), "clip": {"source": str(clip_folder)}}
-    data["studies"] = str(ROOT / "experiments/studies.yaml")
-    data["corpora"]["narrated"]["world"]["clips"] = {"train": 24}
-    data["corpora"]["msrvtt"]["world"]["clips"] = {"train": 24, "test": 8}
-    data["corpora"]["msrvtt"]["holdout"] = 8
-    data["pretrain"]["optim"] |= {"steps": steps, "batch_size": 6}
-    data["pretrain"]["objective"] = "subtitle"
-    data["roles"] |= {"small": {"corpus": "narrated", "clips": 12}, "medium": {"corpus": "narrated", "clips": 16}}
-    return data
-
-
-def make(data: dict[str, Any], **change: Any) -> Sweep:
-    settings = {"stage": "pretrain", "set": "msrvtt", "space": SPACE, "trials": 4, "startup": 2, "heartbeat": 1}
-    return Sweep("lr", build(SweepSettings, settings | change, "test"), Grid(data))
-
-
-def plan_file(one: Sweep, path: Path) -> Path:
-    content = {"name": one.name, "sweep": one.settings.model_dump(mode="json"), "experiment": one.grid.given}
-    path.write_text(json.dumps(content))
-    return path
 
 
 def watched(read: Any, asked: set[str | None]) -> Any:
@@ -68,12 +36,13 @@ def done(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) -> tu
     """A finished sweep, its results root, and the splits that were read from then on."""
     root = tmp_path_factory.mktemp("sweep")
     one, asked = make(experiment(root, tiny_clip_folder)), set[str | None]()
-    assert optuna_sweep.create(one) == 4
-    assert optuna_sweep.create(one) == 0
+    assert optuna_study.create(one) == 4
+    assert optuna_study.create(one) == 4
     with pytest.MonkeyPatch.context() as patch:
         for name in ("read", "scan", "clip_ids"):
             patch.setattr(manifest, name, watched(getattr(manifest, name), asked))
         assert optuna_sweep.Worker(one).work() == 4
+    assert optuna_study.create(one) == 0
     return one, root, asked
 
 
@@ -126,9 +95,12 @@ def test_what_is_left_behind(done: tuple[Sweep, Path, Any], tmp_path: Path) -> N
     top = rows.loc[rows["score"].idxmax()]
     assert {name: found[name] for name in SPACE} == {name: top[name] for name in SPACE}
     best = yaml.safe_load((tmp_path / "best.yaml").read_text())
-    merged = Grid({**one.grid.given, **{key: {**one.grid.given[key], **best[key]} for key in ("model",)}})
-    assert merged.experiment.model.num_proxies == top["model.num_proxies"]
-    assert "no test split was read" in (tmp_path / "note.md").read_text()
+    tuned = Grid(merge(one.grid.given, best)).experiment
+    assert tuned.model.num_proxies == top["model.num_proxies"]
+    assert tuned.name == "tiny_lr_best"
+    said = (tmp_path / "note.md").read_text()
+    assert "no test split was read" in said
+    assert "Distinct points: 4 of 4 asked for" in said
     assert (tmp_path / "history.png").read_bytes()[:4] == b"\x89PNG"
     assert "<svg" in (tmp_path / "parallel.svg").read_text()
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -154,17 +126,17 @@ def test_a_trial_like_a_finished_cell_is_not_run_again(tmp_path: Path, tiny_clip
     for each in closure(cell):
         run_spec(write_spec(tmp_path, each))
     before = (folder(tmp_path, cell.name) / "receipt.json").stat().st_mtime_ns
-    optuna_sweep.create(one)
-    assert optuna_sweep.Worker(one).work() == 2
+    assert optuna_study.create(one) == 1  # the space has no more
+    assert optuna_sweep.Worker(one).work() == 1
     rows = optuna_sweep.trials(one)
     history = pd.read_csv(folder(tmp_path, cell.name) / "history.csv")
-    assert list(rows["score"]) == [judged(history, "pretrain", "val/t2v/R@5")] * 2
+    assert list(rows["score"]) == [judged(history, "pretrain", "val/t2v/R@5")]
     assert (folder(tmp_path, cell.name) / "receipt.json").stat().st_mtime_ns == before
 
 
 def test_a_pruned_trial_leaves_no_cell(tmp_path: Path, tiny_clip_folder: Path) -> None:
     one = make(experiment(tmp_path, tiny_clip_folder), trials=12, startup=1)
-    optuna_sweep.create(one)
+    optuna_study.create(one)
     optuna_sweep.Worker(one).work()
     rows = optuna_sweep.trials(one)
     assert set(rows["state"]) == {"complete", "pruned"}
@@ -174,46 +146,15 @@ def test_a_pruned_trial_leaves_no_cell(tmp_path: Path, tiny_clip_folder: Path) -
     assert not any((tmp_path / "cells/pretrain").glob(".*"))
 
 
-def test_a_killed_workers_trial_is_tried_again(tmp_path: Path, tiny_clip_folder: Path) -> None:
-    one = make(experiment(tmp_path, tiny_clip_folder, steps=120), trials=1, pruner="none")
-    plan = plan_file(one, tmp_path / "plan.json")
-    optuna_sweep.create(one)
-    for cell in one.needs():
-        run_spec(write_spec(tmp_path, cell))
-    worker = start("sweep", "work", plan, "--checkpoint-seconds", "0.2")
-    try:
-        _wait(worker, lambda: any((tmp_path / "work").glob("*/*")))
-    finally:
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.communicate()
-    assert optuna_sweep.trials(one)["state"].tolist() == ["running"]
-    assert optuna_sweep.Worker(one).work() == 1
-    rows = optuna_sweep.trials(one)
-    assert rows["state"].tolist() == ["fail", "complete"]
-    assert len(set(rows["pretrain.optim.lr"])) == 1
-    assert len(set(rows["cell"])) == 1
-    assert folder(tmp_path, rows["cell"].iloc[0]).exists()
-
-
-def _wait(worker: subprocess.Popen[str], ready: Any, seconds: float = 60) -> None:
-    for _ in range(int(seconds / 0.05)):
-        if ready():
-            return
-        assert worker.poll() is None, worker.stdout.read() if worker.stdout else ""
-        time.sleep(0.05)
-    raise AssertionError("the worker never began")
-
-
-def test_two_workers_share_the_trials(tmp_path: Path, tiny_clip_folder: Path) -> None:
-    one = make(experiment(tmp_path, tiny_clip_folder), trials=5, pruner="none")
-    plan = plan_file(one, tmp_path / "plan.json")
-    optuna_sweep.create(one)
-    workers = [start("sweep", "work", plan, "--worker", str(index)) for index in range(2)]
-    said = [worker.communicate()[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    rows = optuna_sweep.trials(one)
-    assert rows["state"].tolist() == ["complete"] * 5
-    assert len(set(rows["cell"])) == len(rows[list(SPACE)].drop_duplicates())
+def test_a_sweep_that_is_extended_tries_only_what_is_new(tmp_path: Path, tiny_clip_folder: Path) -> None:
+    first, more = (
+        make(experiment(tmp_path, tiny_clip_folder, steps=2), trials=count, pruner="none") for count in (2, 4)
+    )
+    optuna_study.create(first)
+    assert optuna_sweep.Worker(first).work() == 2
+    assert optuna_sweep.Worker(first).work() == 0
+    assert optuna_sweep.Worker(more).work() == 2
+    assert optuna_sweep.trials(more)["cell"].nunique() == 4
 
 
 def test_the_committed_sweeps_fit_their_experiments() -> None:

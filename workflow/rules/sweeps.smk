@@ -5,7 +5,7 @@ wildcard_constraints:
 
 
 rule sweep_study:
-    # Optuna's study, its trials waiting; and what they all start from.
+    # Optuna's study, and what all trials start from.
     input:
         lambda wildcards: sweep_plan(wildcards).needs,
     output:
@@ -26,7 +26,7 @@ rule sweep_study:
 
 
 rule sweep_worker:
-    # One worker: takes trials until none is left.
+    # One worker: takes points until as many are tried as asked for.
     input:
         f"{ROOT}/jobs/sweep/{{sweep}}-{{job}}/created",
     output:
@@ -45,7 +45,7 @@ rule sweep_worker:
         plan=lambda wildcards: sweep_plan(wildcards).path,
         how=words(RUN),
     shell:
-        "clipvip sweep work {params.plan:q} --worker {wildcards.worker} {params.how:q} 2>&1 | tee {log:q}"
+        "clipvip sweep work {params.plan:q} {params.how:q} 2>&1 | tee {log:q}"
 
 
 rule sweep_best:

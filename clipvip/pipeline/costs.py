@@ -1,0 +1,64 @@
+"""How long cells will take, from the receipts of finished cells that are like them."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean, median
+
+from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.store import receipt, state
+
+OTHERWISE = ("seed", "subset_seed", "gallery")  # settings that a replicate or a further test set changes
+
+
+class Costs:
+    """Seconds that the finished cells of a results root took."""
+
+    def __init__(self, root: Path, cells: Iterable[Cell]) -> None:
+        self._root = root
+        self._alike: dict[str, list[float]] = {}
+        self._stage: dict[str, list[float]] = {}
+        for cell in cells:
+            made = receipt(root, cell.name)
+            if made is not None:
+                seconds = float(made["seconds"]) / _galleries(cell)
+                self._alike.setdefault(_kind(cell), []).append(seconds)
+                self._stage.setdefault(cell.stage, []).append(seconds)
+
+    def of(self, cell: Cell) -> float:
+        """Expected seconds of one cell: the mean of those that differ in a seed or test set only, or the median of its
+        stage. ValueError: no cell of the stage is finished."""
+        if alike := self._alike.get(_kind(cell)):
+            return mean(alike) * _galleries(cell)
+        if cell.stage not in self._stage:
+            raise ValueError(f"no finished cell of the stage {cell.stage} tells its time; run the studies first")
+        return median(self._stage[cell.stage]) * _galleries(cell)
+
+    def seconds(self, cells: Iterable[Cell], cores: int) -> float:
+        """Time until all that is not made yet is made: shared among cores, but no shorter than the longest chain."""
+        missing = {cell.name: cell for cell in cells if state(self._root, cell) != "fresh"}
+        ends: dict[str, float] = {}
+
+        def end(cell: Cell) -> float:
+            if cell.name not in ends:
+                before = max((end(other) for other in cell.inputs.values()), default=0.0)
+                ends[cell.name] = before + (self.of(cell) if cell.name in missing else 0.0)
+            return ends[cell.name]
+
+        longest = max((end(cell) for cell in missing.values()), default=0.0)
+        return max(longest, sum(map(self.of, missing.values())) / cores)
+
+
+def _galleries(cell: Cell) -> int:
+    """How many test sets an evaluation reads."""
+    return 1 + sum(re.fullmatch(r"gallery\d+:corpus", role) is not None for role in cell.inputs)
+
+
+def _kind(cell: Cell) -> str:
+    """What a cell has in common with its replicates."""
+    settings = cell.settings.model_dump(mode="json")
+    settings["world"] = {k: v for k, v in (settings.get("world") or {}).items() if k not in OTHERWISE}
+    kept = {name: value for name, value in settings.items() if name not in OTHERWISE}
+    corpus = cell.inputs.get("corpus")
+    return json.dumps([cell.stage, kept, corpus.key if corpus else None], sort_keys=True)
