@@ -132,6 +132,7 @@ class Tree:
             else:
                 metrics |= {f"{direction}/R@{k}": float(100 * (rank <= k).mean()) for k in (1, 5, 10)}
                 metrics |= {f"{direction}/MdR": float(np.median(rank)), f"{direction}/MnR": float(rank.mean())}
+                metrics[f"{direction}/log2R"] = float(np.log2(rank).mean())
             clips = [f"clip{i}" for i in range(QUERIES)]
             clusters = [f"scene{i // 2}" for i in range(QUERIES)]
             columns = {"query": clips, "clip_id": clips, "cluster": clusters, "direction": direction}

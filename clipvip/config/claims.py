@@ -4,7 +4,8 @@
     mean < full on didemo/zero_shot/order        variants, zero-shot
     subtitles > captions on nmi/msrvtt           language sources, domain gap
 
-`<` and `>` compare the numbers themselves, so the better of two mean ranks (MnR) is the smaller one.
+`<` and `>` compare the numbers themselves, so the better of two mean ranks (MnR), or mean log2 ranks (log2R), is the
+smaller one.
 """
 
 import difflib
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 DIRECTIONS = ("t2v", "v2t", "t2v_dsl", "v2t_dsl", "t2v_qb", "v2t_qb")
-SCORES = ("R@1", "R@5", "R@10", "MdR", "MnR")
+SCORES = ("R@1", "R@5", "R@10", "MdR", "MnR", "log2R")
+RANKS = ("MdR", "MnR", "log2R")  # scores of which less is better, not bounded by 100
 LINE = re.compile(r"\s*(?P<left>\S.*?)\s+(?P<sign>[<>])\s+(?P<right>\S.*?)\s+on\s+(?P<metric>\S+)\s*")
 
 

@@ -24,6 +24,7 @@ from clipvip.evaluation.ranks import (
     Ranks,
     dual_softmax,
     match_ranks,
+    mean_log2_rank,
     mean_rank,
     median_rank,
     qb_norm,
@@ -74,11 +75,12 @@ def against_hubs(
 
 
 def figures(ranks: dict[str, Ranks]) -> dict[str, float]:
-    """Recalls in percent, median and mean rank, by direction."""
+    """Recalls in percent, median, mean and mean log2 rank, by direction."""
     found: dict[str, float] = {}
     for direction, each in ranks.items():
         found |= {f"{direction}/R@{k}": recall(each, k) for k in RECALLS}
         found |= {f"{direction}/MdR": median_rank(each), f"{direction}/MnR": mean_rank(each)}
+        found[f"{direction}/log2R"] = mean_log2_rank(each)
     return found
 
 

@@ -10,18 +10,25 @@ COUNTS = ("vocabulary", "sentences")
 
 
 def digits(metric: str) -> int:
-    """Behind the point: 1 for percent, points, ranks and words; 3 for what lies between 0 and 1; none for counts."""
+    """Behind the point: 1 for percent, points, ranks and words; 2 for log2 of ranks; 3 for what lies between 0 and 1; none for counts."""
     end = metric.rsplit("/", 1)[-1]
     if metric.startswith(("nmi/", "covers/")) or end in SHARES:
         return 3
+    if end == "log2R":
+        return 2
     return 0 if end in COUNTS else 1
 
 
 def unit(metric: str) -> str:
-    """What a difference in this metric is counted in, with a space before it; NMI has no unit."""
+    """What a difference in this metric is counted in, with a space before it; NMI has no unit.
+
+    A difference of 1 in log2R is a rank that doubles.
+    """
     end = metric.rsplit("/", 1)[-1]
     if digits(metric) == 3:
         return ""
+    if end == "log2R":
+        return " doublings"
     return " points" if end.startswith("R@") or end == "order" else " ranks"
 
 

@@ -1,6 +1,7 @@
 """What the finished cells of a study say: ranks query by query, and the scores that intervals and tests are made of."""
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
-from scipy.special import digamma
+from scipy.special import digamma, gammaln
 
 from clipvip.config.claims import Expectation, Metric, check_expect
 from clipvip.results.finished import Finished, find, uses
@@ -31,7 +32,7 @@ class Answers:
     worst: Float[np.ndarray, " query"]
 
     def scores(self, score: str) -> Float[np.ndarray, " query"]:
-        """R@k (percent), order (percent), MRR, or the rank itself, expected over ties broken at random."""
+        """R@k (percent), order (percent), MRR, log2 rank, or the rank itself, expected over ties broken at random."""
         if score.startswith("R@"):
             share = (int(score[2:]) - self.best + 1) / (self.worst - self.best + 1)
             return np.asarray(100 * share.clip(0, 1))
@@ -39,6 +40,9 @@ class Answers:
             return 100 * (2 - self.rank)
         if score == "MRR":  # mean of 1/r over the places of the tie: a difference of harmonic numbers
             return np.asarray((digamma(self.worst + 1) - digamma(self.best)) / (self.worst - self.best + 1))
+        if score == "log2R":  # mean of log2 r over them: a difference of log factorials
+            logs = gammaln(self.worst + 1) - gammaln(self.best)
+            return np.asarray(logs / (self.worst - self.best + 1) / math.log(2))
         return self.rank
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipvip.config.claims import Expectation, Metric, metrics
+from clipvip.config.claims import RANKS, Expectation, Metric, metrics
 from clipvip.results import intervals, published, repeated_draws, study_files
 from clipvip.results.gap_table import draws, gap
 from clipvip.results.intervals import Interval
@@ -77,7 +77,7 @@ def table(study: Study) -> pd.DataFrame:
 
 
 def _values(study: Study, row: dict[str, Any]) -> dict[str, float]:
-    """The metrics of one row; intervals for the recalls that no other query helped, and for order."""
+    """The metrics of one row; intervals for the recalls and log2R that no other query helped, and for order."""
     found: dict[str, float] = {}
     for metric in metrics(study.downstream):
         evaluation = study.evaluation(row, metric)
@@ -122,11 +122,13 @@ def _spread(name: str, interval: Interval) -> dict[str, float]:
 
 
 def _interval(evaluations: list[Evaluation], metric: Metric) -> Interval:
-    """Over queries, and over seeds where there are several; a percentage stays within 0 and 100, a rank above 1."""
+    """Over queries, and over seeds where there are several; a percentage stays within 0 and 100, a rank above 1, its
+    logarithm above 0."""
     answers = answers_of(evaluations, metric.direction)
     scores = [each.scores(metric.score) for each in answers]
     found = intervals.over_seeds(scores, answers[0].cluster, statistic=statistic(metric.score))
-    least, most = (1.0, math.inf) if metric.score in ("MdR", "MnR") else (0.0, 100.0)
+    least = 1.0 if metric.score in ("MdR", "MnR") else 0.0
+    most = math.inf if metric.score in RANKS else 100.0
     return Interval(found.estimate, max(found.low, least), min(found.high, most))
 
 

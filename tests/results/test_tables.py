@@ -33,6 +33,8 @@ def test_table_holds_values_intervals_and_provenance(tmp_path: Path) -> None:
     expected = intervals.cluster_bootstrap(_recall(11, 2.0, 5), CLUSTERS)
     assert [row["msrvtt/t2v/R@5"], row["msrvtt/t2v/R@5/low"], row["msrvtt/t2v/R@5/high"]] == pytest.approx(expected)
     assert row["msrvtt/t2v/MdR"] == np.median(places(11, 2.0))
+    logs = intervals.cluster_bootstrap(np.log2(places(11, 2.0)), CLUSTERS)
+    assert [row[f"msrvtt/t2v/log2R{end}"] for end in ("", "/low", "/high")] == pytest.approx(logs)
     assert row["msrvtt/ceiling/t2v/R@1"] == 88
     for name in (
         "msrvtt/v2t/R@10/low",

@@ -45,7 +45,7 @@ def label(metric: str) -> str:
     where = parts[0] + (" zero-shot" if "zero_shot" in parts else "") + (" ceiling" if "ceiling" in parts else "")
     if parts[-1] == "order":
         return f"{where}, order (%, chance 50)"
-    unit = "%" if parts[-1].startswith("R@") else "rank"
+    unit = "%" if parts[-1].startswith("R@") else "log2 rank" if parts[-1] == "log2R" else "rank"
     return f"{where}, {DIRECTIONS.get(parts[-2], parts[-2])} {parts[-1]} ({unit})"
 
 
