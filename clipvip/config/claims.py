@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-DIRECTIONS = ("t2v", "v2t", "t2v_dsl", "v2t_dsl", "t2v_qb", "v2t_qb")
+DIRECTIONS = ("t2v", "v2t", "t2v_dsl", "v2t_dsl", "t2v_qb", "v2t_qb", "t2v_any", "v2t_any", "t2v_all", "v2t_all")
+ALONE = ("t2v", "v2t", "t2v_any", "v2t_any", "t2v_all", "v2t_all", "order")  # no query helps another: intervals hold
 SCORES = ("R@1", "R@5", "R@10", "MdR", "MnR", "log2R")
 RANKS = ("MdR", "MnR", "log2R")  # scores of which less is better, not bounded by 100
 LINE = re.compile(r"\s*(?P<left>\S.*?)\s+(?P<sign>[<>])\s+(?P<right>\S.*?)\s+on\s+(?P<metric>\S+)\s*")

@@ -137,5 +137,9 @@ class EvaluateCell(Settings):
     """longest text [tokens]"""
     seed: int = 0
     """seed of new proxies where a plain CLIP is given some"""
+    right_answers: str | None = None
+    """csv `query,clip_id` of further right answers"""
+    right_answers_sha256: str = ""
+    """filled in: of the csv, so that another content is another evaluation"""
     bank: int = Field(2000, ge=1)
     """training clips, and as many texts, that tell QB-Norm which items are hubs [clips]"""

@@ -1,4 +1,4 @@
-"""Exact retrieval ranks by counting, and the measures read from them (paper section 4: R@k, median and mean rank, and the mean of log2 rank).
+"""Exact retrieval ranks by counting, and the measures read from them (paper section 4: R@k, MdR, MnR; and log2R).
 
 A rank is 1 + the number of better rivals; ties are neither won nor lost: every rank carries the place it would
 have with all its ties won (`best`), with all of them lost (`worst`), and the middle of the two. An all-equal

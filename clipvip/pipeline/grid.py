@@ -11,6 +11,7 @@ from clipvip.config.experiment import Experiment
 from clipvip.config.learning import CaptionerSettings, ClipSettings, ModelSettings
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
 from clipvip.config.study import StudySettings, VariantSettings
+from clipvip.corpora import right_answers
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.study import Row, Study
 
@@ -48,18 +49,23 @@ class Grid:
 
     # -- corpora ---------------------------------------------------------------------------------
 
-    def corpus(self, name: str) -> Cell:
-        """The manifest of a corpus; what is trained on leaves out the test clips of the downstream sets."""
-        settings = self.experiment.corpora[name]
+    def corpus(self, name: str, gallery: int = 1) -> Cell:
+        """The manifest of a corpus; what is trained on leaves out the test clips of the downstream sets.
+
+        From its second gallery on, one of test clips alone: more of them change nothing that is trained.
+        """
+        settings = self.experiment.corpora[name].of_gallery(gallery)
         if settings.world is not None:  # generated parts share no clip
             return Cell("corpus", settings, {"world": Cell("world", settings.world)})
         downstream = self.experiment.downstream
-        tests = () if name in downstream else downstream
-        return Cell("corpus", settings, {f"test:{each}": self.corpus(each) for each in tests})
+        tests = {} if name in downstream else {f"test:{each}": self.corpus(each) for each in downstream}
+        for each in downstream if tests else ():
+            tests |= {f"test:{each}-{n}": self.corpus(each, n) for n in self.experiment.corpora[each].galleries[1:]}
+        return Cell("corpus", settings, tests)
 
-    def corpus_inputs(self, name: str, *, truth: bool = False) -> dict[str, Cell]:
+    def corpus_inputs(self, name: str, gallery: int = 1, *, truth: bool = False) -> dict[str, Cell]:
         """A corpus with its frame cache, if caches are on, and what its generator knows, if asked."""
-        corpus = self.corpus(name)
+        corpus = self.corpus(name, gallery)
         inputs = {"corpus": corpus}
         if self.experiment.run.cache:
             inputs["frames"] = Cell("frames", self.experiment.frames, {"corpus": corpus})
@@ -200,8 +206,13 @@ class Grid:
             num_frames=tuning.num_frames,
             max_tokens=tuning.max_tokens,
             seed=seed,
+            **right_answers.keyed(self.experiment.corpora[name]),
         )
-        return Cell("evaluate", own, {"model": start, **self.corpus_inputs(name, truth=True)})
+        inputs = {"model": start, **self.corpus_inputs(name, truth=True)}
+        for number in self.experiment.corpora[name].galleries[1:]:
+            later = self.corpus_inputs(name, number, truth=True)
+            inputs |= {f"gallery{number}:{role}": cell for role, cell in later.items()}
+        return Cell("evaluate", own, inputs)
 
     def _check_names(self) -> None:
         """Every corpus that another setting names must be there."""

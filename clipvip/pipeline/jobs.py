@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from clipvip.config.base import digest
+from clipvip.config.data import CorpusSettings
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
@@ -84,6 +85,8 @@ class Jobs:
             corpus = next(other for other in cells if other.inputs.get("world") == cell and other.stage == "corpus")
         elif cell.stage != "corpus":
             corpus = cell.inputs.get("corpus", cell)
+        if isinstance(corpus.settings, CorpusSettings) and corpus.settings.later:
+            return PREPARE, f"later galleries of {corpus.settings.format}"
         if cell.stage in ("pretrain", "finetune", "evaluate"):
             return VARIANT, cell.name if cell.stage == "pretrain" else _start(cell)
         learners = (other for other in cells if other.stage in ("clip", "captioner"))

@@ -10,7 +10,7 @@ COUNTS = ("vocabulary", "sentences")
 
 
 def digits(metric: str) -> int:
-    """Behind the point: 1 for percent, points, ranks and words; 2 for log2 of ranks; 3 for what lies between 0 and 1; none for counts."""
+    """Behind the point: 1 for percent, points, ranks, words; 2 for log2 of ranks; 3 from 0 to 1; none for counts."""
     end = metric.rsplit("/", 1)[-1]
     if metric.startswith(("nmi/", "covers/")) or end in SHARES:
         return 3

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipvip.config.claims import RANKS, Expectation, Metric, metrics
+from clipvip.config.claims import ALONE, RANKS, Expectation, Metric, metrics
 from clipvip.results import intervals, published, repeated_draws, study_files
 from clipvip.results.gap_table import draws, gap
 from clipvip.results.intervals import Interval
@@ -83,7 +83,7 @@ def _values(study: Study, row: dict[str, Any]) -> dict[str, float]:
         evaluation = study.evaluation(row, metric)
         if evaluation is None:
             continue
-        interval = metric.direction in ("t2v", "v2t", "order") and metric.score not in ("MdR", "MnR")
+        interval = metric.direction in ALONE and metric.score not in ("MdR", "MnR")
         own = evaluation.metrics[metric.name.removeprefix(f"{metric.downstream}/").removeprefix("zero_shot/")]
         found |= _spread(metric.name, _interval([evaluation], metric)) if interval else {}
         found[metric.name] = own

@@ -35,6 +35,7 @@ NOTE = "square and dashed line: the baseline;{}bar: 95 % interval; tick: one see
 DIRECTIONS = {"t2v": "text to video", "v2t": "video to text"}
 for _name, _words in list(DIRECTIONS.items()):
     DIRECTIONS |= {f"{_name}_dsl": f"{_words}, transductive", f"{_name}_qb": f"{_words}, transductive (QB-Norm)"}
+    DIRECTIONS |= {f"{_name}_any": f"{_words}, any right answer", f"{_name}_all": f"{_words}, all right answers"}
 
 
 def label(metric: str) -> str:

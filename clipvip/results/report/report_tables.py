@@ -39,7 +39,8 @@ def summary(folder: Path) -> Table:
         ]
         for _, row in summary.iterrows()
     ]
-    caption = "Mean over seeds with 95 % interval; recall and order in percent, log2R the mean log2 rank, fine-tuned unless zero-shot is said"
+    caption = "Mean over seeds with 95 % interval; recall and order in percent, log2R the mean log2 of the rank, "
+    caption += "fine-tuned unless zero-shot is said"
     return {"caption": caption, "heads": ["variant", *metrics], "rows": rows}
 
 
