@@ -80,6 +80,8 @@ class FinetuneSettings(Settings):
     """longest text; the rest is cut [tokens]"""
     validations: int = 4
     """validations along training; the best checkpoint on val is kept"""
+    keep_start: bool = True
+    """the starting point is validated too, and kept where no checkpoint is better; the published recipe has it off"""
 
 
 class PretrainCell(Settings):
@@ -120,6 +122,8 @@ class FinetuneCell(Settings):
     """longest text [tokens]"""
     validations: int
     """validations along training"""
+    keep_start: bool = True
+    """the starting point is validated too"""
     seed: int = 0
     """seed of new weights and order of the batches"""
 

@@ -193,6 +193,7 @@ class Grid:
             num_frames=tuning.num_frames,
             max_tokens=tuning.max_tokens,
             validations=tuning.validations,
+            keep_start=tuning.keep_start,
             seed=seed,
         )
         return Cell("finetune", own, {"model": start, **self.corpus_inputs(name)})

@@ -1,4 +1,7 @@
-"""Fine-tuning on a downstream set; the checkpoint is chosen on its val split (paper section 4.1)."""
+"""Fine-tuning on a downstream set; the checkpoint is chosen on its val split (paper section 4.1).
+
+The starting point is one of the candidates unless `keep_start` is off: where training only hurts, it stays.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,12 @@ from clipvip.evaluation.validation import open_split, validation
 from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import written
-from clipvip.training.loop import VIDEO_TEXT, fit
+from clipvip.training.loop import VIDEO_TEXT, fit, mean_recall
 from clipvip.training.schedule import num_steps
 
 
 def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
-    """The model of the best validation under out/model, and history.csv."""
+    """The model of the best validation under out/model, and history.csv; `kept` in the receipt is its step."""
     torch.manual_seed(settings.seed)
     model = load_model(inputs["model"], settings.model, settings.seed)
     tokenizer = load_tokenizer(inputs["model"])
@@ -38,6 +41,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     )
     split = open_split(inputs["corpus"], clips, "val")
     steps = num_steps(settings.optim, len(batches))
+    looks = {round(steps * (i + 1) / settings.validations) for i in range(settings.validations)}
     history = fit(
         model,
         batches,
@@ -46,12 +50,14 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
         run,
         name="fine-tuning",
         validate=lambda m: validation(m, tokenizer, clips, split, settings.num_frames, settings.max_tokens),
-        validate_at=frozenset(round(steps * (i + 1) / settings.validations) for i in range(settings.validations)),
+        validate_at=frozenset(looks | ({0} if settings.keep_start else set())),
         keep_best=True,
     )
     with written(out / cell_files.HISTORY) as beside:
         pd.DataFrame(history).to_csv(beside, index=False)
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
-    validated = {row["step"]: row["val/t2v/R@1"] for row in history if "val/t2v/R@1" in row}
-    return {"clips": len(batches.clip_ids), "steps": steps, "validated": validated, **clips.account()}
+    seen = [row for row in history if "val/t2v/R@1" in row]
+    facts = {"validated": {row["step"]: row["val/t2v/R@1"] for row in seen}}
+    kept = max(seen, key=lambda row: mean_recall(row, "val/"))["step"]
+    return {"clips": len(batches.clip_ids), "steps": steps, **facts, "kept": kept, **clips.account()}

@@ -136,7 +136,9 @@ def data(cell: Finished, reached: dict[str, Finished]) -> list[Data]:
         context = "validation" if role.startswith("validation:") else context
         source = str(corpus.settings.get("root") or "generated")
         counts = [corpus.receipt.get(name) for name in ("clips", "texts")]
-        found.append(Data(world.get("part") or corpus.settings["format"], key, context, source, counts[0], counts[1]))
+        name = str(world.get("part") or corpus.settings["format"])
+        name += f", gallery {world['gallery']}" if world.get("gallery", 1) > 1 else ""
+        found.append(Data(name, key, context, source, counts[0], counts[1]))
     return found
 
 
