@@ -34,7 +34,9 @@ class GapSettings(Settings):
     starts: int = 10
     """restarts of K-means; the best is kept"""
     repeats: int = 10
-    """seeded repetitions, for the interval"""
+    """seeded repetitions, for the interval; in each two draws of one side meet two of the other"""
+    permutations: int = Field(999, ge=1)
+    """relabellings of the test of kernel MMD"""
 
 
 class PretrainSettings(Settings):

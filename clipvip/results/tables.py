@@ -17,7 +17,7 @@ import pandas as pd
 
 from clipvip.config.claims import ALONE, RANKS, Expectation, Metric, metrics
 from clipvip.results import intervals, published, repeated_draws, study_files
-from clipvip.results.gap_table import draws, gap
+from clipvip.results.gap_table import crossed, gap, shares
 from clipvip.results.intervals import Interval
 from clipvip.results.resampling import Clusters, Values
 from clipvip.results.study_results import Evaluation, Study, answers_of, statistic
@@ -218,12 +218,10 @@ def _gap_verdict(study: Study, expectation: Expectation) -> tuple[Interval, tupl
     sides = {name: rows[rows["source"] == name].sort_values("repeat") for name in (expectation.left, expectation.right)}
     if any(side.empty for side in sides.values()):
         return NOTHING, (math.nan, math.nan), 0, f"missing: no {expectation.metric.name} of both sources"
-    (left, left_source, downstream), (right, right_source, other) = map(draws, sides.values())
-    share = downstream[1]
-    anew = [(downstream[0] - other[0], share)]  # both sources met the same sentences of the set, and the same others
-    anew += [(left_source[0] - right, left_source[1]), (left - right_source[0], right_source[1])]
+    (left, right), (one, other) = map(crossed, sides.values()), map(shares, sides.values())
+    own = max(one[0], other[0]), one[1]  # both sources met the same sentences of the set
     note = f"{len(left)} repeated draws of sentences from the same corpora, one text encoder"
-    return repeated_draws.interval(left - right, anew), (float(left.mean()), float(right.mean())), 1, note
+    return repeated_draws.interval(left - right, own), (float(left.mean()), float(right.mean())), 1, note
 
 
 def curves(study: Study) -> pd.DataFrame:
