@@ -19,10 +19,15 @@ FINE = {"zero_shot": 0.7, "fine_tuned": 1.0}
 GAP = {"subtitles": 0.3, "captions": 0.02}
 
 
-def draws(nmi: float) -> dict[str, float]:
-    """The rest of a row of nmi.csv."""
-    anew = {"nmi_source": nmi + 0.002, "nmi_downstream": nmi - 0.003}
-    return {**anew, "sentences": 100, "share_source": 0.01, "share_downstream": 0.5}
+def draws(nmi: float) -> list[dict[str, float]]:
+    """The rest of the rows of nmi.csv of one repeat."""
+    same = {"sentences": 100, "share_source": 0.01, "share_downstream": 0.5, "mmd_p": 0.001}
+    return [
+        {"source_draw": i, "downstream_draw": j, **dict.fromkeys(("nmi", "ami", "mmd"), value), **same}
+        for i in (0, 1)
+        for j in (0, 1)
+        for value in (nmi + 0.002 * i - 0.003 * j,)
+    ]
 
 
 class Tree:
@@ -83,10 +88,11 @@ class Tree:
             "gap", {"clusters": 2}, {"clip": _name(self.clip()), "source:captions": _name(self.captions())}
         )
         rows = [
-            {"source": source, "downstream": name, "repeat": i, "nmi": nmi + 0.001 * i, **draws(nmi + 0.001 * i)}
+            {"source": source, "downstream": name, "repeat": i, **each}
             for source, nmi in GAP.items()
             for name in ("msrvtt", "didemo")
             for i in range(5)
+            for each in draws(nmi + 0.001 * i)
         ]
         pd.DataFrame(rows).to_csv(folder / "nmi.csv", index=False)
         overlap = [(source, name, 0.5, 0.25) for source in GAP for name in ("msrvtt", "didemo")]

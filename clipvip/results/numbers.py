@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 MISSING = "–"
-SHARES = ("nmi", "MRR", "type_token", "naming")  # from 0 to 1
+SHARES = ("nmi", "ami", "mmd", "mmd_p", "MRR", "type_token", "naming")  # from 0 to 1
 COUNTS = ("vocabulary", "sentences")
 
 

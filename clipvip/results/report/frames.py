@@ -34,10 +34,13 @@ def verdicts(folder: Path) -> pd.DataFrame:
 
 
 def gap(folder: Path) -> pd.DataFrame:
-    """Language sources down, downstream sets across: NMI with its interval."""
-    rows = read(folder, study_files.GAP)
-    said = [numbers.with_interval(row["nmi"], row["low"], row["high"], "nmi") for _, row in rows.iterrows()]
-    return rows.assign(nmi=said).pivot_table(index="source", columns="downstream", values="nmi", aggfunc="first")
+    """Language sources down; NMI, AMI and MMD of each downstream set across, with their intervals and the p of MMD."""
+    rows, said = read(folder, study_files.GAP), {}
+    for measure, prefix in (("nmi", ""), ("ami", "ami_"), ("mmd", "mmd_")):
+        ends = [f"{prefix}low", f"{prefix}high"]
+        said[measure] = [numbers.with_interval(row[measure], *row[ends], measure) for _, row in rows.iterrows()]
+    said["mmd_p"] = [numbers.value(p, "mmd_p") for p in rows["mmd_p"]]
+    return rows.assign(**said).pivot_table(index="source", columns="downstream", values=list(said), aggfunc="first")
 
 
 def language(folder: Path) -> pd.DataFrame:

@@ -76,8 +76,9 @@ def final_metrics(cell: Finished, tags: dict[str, str]) -> dict[str, float]:
             found |= {prefix + key: value for key, value in json.loads(path.read_text()).items()}
     path = cell.folder / cell_files.NMI
     if path.is_file():
-        for row in pd.read_csv(path).groupby(["source", "downstream"], as_index=False)["nmi"].mean().itertuples():
-            found[f"nmi/{row.source}/{row.downstream}"] = row.nmi
+        means = pd.read_csv(path).groupby(["source", "downstream"])[["nmi", "ami", "mmd", "mmd_p"]].mean()
+        for (source, downstream), row in means.iterrows():
+            found |= {f"{name}/{source}/{downstream}": value for name, value in row.items()}
     numbers = {name: value for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}
     return {metric_name(name): float(value) for name, value in numbers.items()}
 
