@@ -33,14 +33,12 @@ def verdicts(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def gap(folder: Path) -> pd.DataFrame:
-    """Language sources down; NMI, AMI and MMD of each downstream set across, with their intervals and the p of MMD."""
-    rows, said = read(folder, study_files.GAP), {}
-    for measure, prefix in (("nmi", ""), ("ami", "ami_"), ("mmd", "mmd_")):
-        ends = [f"{prefix}low", f"{prefix}high"]
-        said[measure] = [numbers.with_interval(row[measure], *row[ends], measure) for _, row in rows.iterrows()]
-    said["mmd_p"] = [numbers.value(p, "mmd_p") for p in rows["mmd_p"]]
-    return rows.assign(**said).pivot_table(index="source", columns="downstream", values=list(said), aggfunc="first")
+def gap(folder: Path, measure: str = "nmi") -> pd.DataFrame:
+    """Language sources down, downstream sets across: NMI ("nmi"), "ami" or "mmd" with its interval, or "mmd_p"."""
+    rows, prefix = read(folder, study_files.GAP), "" if measure == "nmi" else f"{measure}_"
+    low, high = f"{prefix}low", f"{prefix}high"  # a p has none
+    said = [numbers.with_interval(row[measure], row.get(low), row.get(high), measure) for _, row in rows.iterrows()]
+    return rows.assign(said=said).pivot_table(index="source", columns="downstream", values="said", aggfunc="first")
 
 
 def language(folder: Path) -> pd.DataFrame:
