@@ -26,7 +26,7 @@ def draws(nmi: float) -> list[dict[str, float]]:
         {"source_draw": i, "downstream_draw": j, **dict.fromkeys(("nmi", "ami", "mmd"), value), **same}
         for i in (0, 1)
         for j in (0, 1)
-        for value in (nmi + 0.002 * i - 0.003 * j,)
+        for value in (nmi + 0.002 * (i - 0.5) - 0.003 * (j - 0.5),)
     ]
 
 

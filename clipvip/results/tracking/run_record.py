@@ -76,9 +76,10 @@ def final_metrics(cell: Finished, tags: dict[str, str]) -> dict[str, float]:
             found |= {prefix + key: value for key, value in json.loads(path.read_text()).items()}
     path = cell.folder / cell_files.NMI
     if path.is_file():
-        means = pd.read_csv(path).groupby(["source", "downstream"])[["nmi", "ami", "mmd", "mmd_p"]].mean()
-        for (source, downstream), row in means.iterrows():
-            found |= {f"{name}/{source}/{downstream}": value for name, value in row.items()}
+        measures = ["nmi", "ami", "mmd", "mmd_p"]
+        means = pd.read_csv(path).groupby(["source", "downstream"], as_index=False)[measures].mean()
+        for row in means.to_dict("records"):
+            found |= {f"{name}/{row['source']}/{row['downstream']}": row[name] for name in measures}
     numbers = {name: value for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}
     return {metric_name(name): float(value) for name, value in numbers.items()}
 
