@@ -19,10 +19,15 @@ FINE = {"zero_shot": 0.7, "fine_tuned": 1.0}
 GAP = {"subtitles": 0.3, "captions": 0.02}
 
 
-def draws(nmi: float) -> dict[str, float]:
-    """The rest of a row of nmi.csv."""
-    anew = {"nmi_source": nmi + 0.002, "nmi_downstream": nmi - 0.003}
-    return {**anew, "sentences": 100, "share_source": 0.01, "share_downstream": 0.5}
+def draws(nmi: float) -> list[dict[str, float]]:
+    """The rest of the rows of nmi.csv of one repeat."""
+    same = {"sentences": 100, "share_source": 0.01, "share_downstream": 0.5, "mmd_p": 0.001}
+    return [
+        {"source_draw": i, "downstream_draw": j, **dict.fromkeys(("nmi", "ami", "mmd"), value), **same}
+        for i in (0, 1)
+        for j in (0, 1)
+        for value in (nmi + 0.002 * (i - 0.5) - 0.003 * (j - 0.5),)
+    ]
 
 
 class Tree:
@@ -83,10 +88,11 @@ class Tree:
             "gap", {"clusters": 2}, {"clip": _name(self.clip()), "source:captions": _name(self.captions())}
         )
         rows = [
-            {"source": source, "downstream": name, "repeat": i, "nmi": nmi + 0.001 * i, **draws(nmi + 0.001 * i)}
+            {"source": source, "downstream": name, "repeat": i, **each}
             for source, nmi in GAP.items()
             for name in ("msrvtt", "didemo")
             for i in range(5)
+            for each in draws(nmi + 0.001 * i)
         ]
         pd.DataFrame(rows).to_csv(folder / "nmi.csv", index=False)
         overlap = [(source, name, 0.5, 0.25) for source in GAP for name in ("msrvtt", "didemo")]
@@ -132,6 +138,7 @@ class Tree:
             else:
                 metrics |= {f"{direction}/R@{k}": float(100 * (rank <= k).mean()) for k in (1, 5, 10)}
                 metrics |= {f"{direction}/MdR": float(np.median(rank)), f"{direction}/MnR": float(rank.mean())}
+                metrics[f"{direction}/log2R"] = float(np.log2(rank).mean())
             clips = [f"clip{i}" for i in range(QUERIES)]
             clusters = [f"scene{i // 2}" for i in range(QUERIES)]
             columns = {"query": clips, "clip_id": clips, "cluster": clusters, "direction": direction}

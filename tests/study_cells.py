@@ -35,6 +35,7 @@ def evaluation(root: Path, key: str, found: Places) -> Path:
     for direction in ("t2v", "v2t", "t2v_dsl", "v2t_dsl"):
         metrics |= {f"{direction}/R@{k}": 100 * float((found <= k).mean()) for k in (1, 5, 10)}
         metrics |= {f"{direction}/MdR": float(np.median(found)), f"{direction}/MnR": float(found.mean())}
+        metrics[f"{direction}/log2R"] = float(np.log2(found).mean())
     metrics |= {"order": 100 * float((found == 1).mean()), "ceiling/t2v/R@1": 88.0, "ceiling/v2t/R@1": 77.0}
     for direction in ("t2v", "v2t", "t2v_dsl", "v2t_dsl", "order"):
         rank = np.where(found == 1, 1.0, 2.0) if direction == "order" else found

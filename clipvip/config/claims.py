@@ -6,7 +6,8 @@
     d > joint on msrvtt/t2v/R@5 margin 1                                with a smallest difference that matters
     subtitles > captions on nmi/msrvtt                                  language sources, domain gap
 
-`<` and `>` compare the numbers themselves, so the better of two mean ranks (MnR) is the smaller one.
+`<` and `>` compare the numbers themselves, so the better of two mean ranks (MnR), or mean log2 ranks (log2R), is the
+smaller one.
 """
 
 import difflib
@@ -16,8 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-DIRECTIONS = ("t2v", "v2t", "t2v_dsl", "v2t_dsl", "t2v_qb", "v2t_qb")
+DIRECTIONS = ("t2v", "v2t", "t2v_dsl", "v2t_dsl", "t2v_qb", "v2t_qb", "t2v_any", "v2t_any", "t2v_all", "v2t_all")
+ALONE = ("t2v", "v2t", "t2v_any", "v2t_any", "t2v_all", "v2t_all", "order")  # no query helps another: intervals hold
 SCORES = ("R@1", "R@5", "R@10", "MdR", "MnR", "log2R")
+RANKS = ("MdR", "MnR", "log2R")  # scores of which less is better, not bounded by 100
 CO_PRIMARY = "log2R"  # mean log2 of the rank: decided beside every recall that a line names
 MARGINS = {"R@1": 2.0, "R@5": 2.0, "R@10": 2.0, "MdR": 1.0, "MnR": 5.0, "log2R": 0.1, "order": 2.0, "nmi": 0.05}
 SIDE = r"\S.*?"

@@ -1,6 +1,6 @@
 """Settings of corpora and frames: which public format, where it lies, how it is split, how frames are resized."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,18 @@ class WorldSettings(Settings):
     """share of the test scenes that also appear run backwards"""
     misaligned: float = Field(0.4, ge=0, le=1)
     """narrated corpus only: share of subtitles that belong to another clip"""
+    galleries: int = Field(1, ge=1)
+    """downstream sets only: test sets of `clips.test` clips, each a gallery of its own, evaluated together"""
+    gallery: int = Field(1, ge=1)
+    """filled in: which gallery; from the second on, its test clips alone"""
+
+    @model_validator(mode="after")
+    def _galleries_of_tests(self) -> "WorldSettings":
+        if max(self.galleries, self.gallery) > 1 and not self.clips.get("test"):
+            raise ValueError(
+                "`galleries`: there is no test split to have several of; give `clips.test`, or leave it out"
+            )
+        return self
 
 
 class CorpusSettings(Settings):
@@ -56,6 +68,9 @@ class CorpusSettings(Settings):
     null: msrvtt keeps them, as its published split has it, all others leave them out"""
     max_bad: float = Field(0.05, ge=0, le=1)
     """share of missing or unreadable clips, and of records set aside, above which reading stops"""
+    """share of missing or unreadable clips above which reading stops"""
+    right_answers: str | None = None
+    """downstream sets only: csv `query,clip_id` of test clips that are right for a query besides its own"""
     checksums: bool = False
     """record the sha256 of every file, so that changed files are found"""
 
@@ -68,6 +83,26 @@ class CorpusSettings(Settings):
         if self.annotations and self.format not in ANNOTATED:
             raise ValueError(f"`annotations`: {self.format} has none of its own; those that do: {', '.join(ANNOTATED)}")
         return self
+
+    def of_gallery(self, gallery: int = 1) -> "CorpusSettings":
+        """What the cell of one gallery reads; what only an evaluation reads is left out, and so in no training's key.
+
+        From the second on there are test clips alone.
+        """
+        change: dict[str, Any] = {"right_answers": None}
+        if self.world is not None:
+            change["world"] = self.world.model_copy(update={"galleries": 1, "gallery": gallery})
+        return self.model_copy(update=change | ({"holdout": 0} if gallery > 1 else {}))
+
+    @property
+    def later(self) -> bool:
+        """Whether it is a gallery after the first, of test clips alone."""
+        return self.world is not None and self.world.gallery > 1
+
+    @property
+    def galleries(self) -> range:
+        """Numbers of its galleries; files of others are one."""
+        return range(1, 1 + (self.world.galleries if self.world else 1))
 
 
 class FramesSettings(Settings):

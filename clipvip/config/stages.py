@@ -36,7 +36,9 @@ class GapSettings(Settings):
     starts: int = 10
     """restarts of K-means; the best is kept"""
     repeats: int = 10
-    """seeded repetitions, for the interval"""
+    """seeded repetitions, for the interval; in each two draws of one side meet two of the other"""
+    permutations: int = Field(999, ge=1)
+    """relabellings of the test of kernel MMD"""
 
 
 RELEASED = "published.weights"  # as a source: what the experiment gives under this name
@@ -89,6 +91,8 @@ class FinetuneSettings(Settings):
     """validations along training; the best checkpoint on val is kept"""
     keep: Literal["best", "last"] = "best"
     """the checkpoint that is best on val, or the last one, for which val is not read at all"""
+    keep_start: bool = True
+    """the starting point is validated too, and kept where no checkpoint is better; the published recipe has it off"""
 
 
 class PretrainCell(Settings):
@@ -145,6 +149,8 @@ class FinetuneCell(Settings):
     """validations along training"""
     keep: Literal["best", "last"] = "best"
     """the checkpoint that is best on val, or the last one"""
+    keep_start: bool = True
+    """the starting point is validated too"""
     seed: int = 0
     """seed of new weights and order of the batches"""
 
@@ -162,5 +168,9 @@ class EvaluateCell(Settings):
     """longest text [tokens]"""
     seed: int = 0
     """seed of new proxies where a plain CLIP is given some"""
+    right_answers: str | None = None
+    """csv `query,clip_id` of further right answers"""
+    right_answers_sha256: str = ""
+    """filled in: of the csv, so that another content is another evaluation"""
     bank: int = Field(2000, ge=1)
     """training clips, and as many texts, that tell QB-Norm which items are hubs [clips]"""

@@ -45,7 +45,8 @@ IMAGES: dict[str, Splits] = {
 def of(settings: CorpusSettings) -> Splits:
     """The counts of a corpus, after what it holds out; empty where no one says. Of a generated one: its settings."""
     if settings.world is not None:
-        found: Splits = {split: Counts(count) for split, count in settings.world.clips.items() if count}
+        made = {"test": settings.world.clips["test"]} if settings.later else settings.world.clips
+        found: Splits = {split: Counts(count) for split, count in made.items() if count}
     elif settings.format == "msrvtt":
         found = MSRVTT.get(settings.protocol or "9k", {})
     elif settings.format == "webvid":

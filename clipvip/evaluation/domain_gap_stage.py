@@ -1,29 +1,33 @@
 """The language domain gap: how well K-means tells two sources of sentences apart (paper section 3.1).
 
 Sentences of a language source and of a downstream set, as features of CLIP's text tower, are clustered together; the
-normalised mutual information of cluster and source is 0 where they read alike and 1 where they stand apart. Only
-training texts of the downstream sets are read.
+normalised mutual information of cluster and source is 0 where they read alike and 1 where they stand apart. Adjusted
+mutual information and kernel MMD stand beside it. All columns are of equally many sentences, one a clip; only training
+texts of the downstream sets are read.
 """
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from tqdm import tqdm
 
 from clipvip.config.learning import ModelSettings
 from clipvip.config.stages import GapSettings
 from clipvip.data import manifest
+from clipvip.data.clip_ids import Ids
 from clipvip.data.text_column import Column
 from clipvip.evaluation import language_statistics
 from clipvip.evaluation.embedding import embed_texts, load_model, load_tokenizer
+from clipvip.evaluation.language_gap import Features, kernel_width, measures, mmd_p
 from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import written
@@ -31,9 +35,8 @@ from clipvip.runtime.files import written
 MAX_TOKENS = 77  # of a text, as CLIP reads them
 POINTS = 200  # of each source and set in the projection
 
-FEWEST = 4  # sentences of a source: a repetition draws half of them
+FEWEST = 4  # clips with sentences of a source: a draw takes half of them
 
-Features = Float[np.ndarray, "sentences dim"]
 Rows = Int[np.ndarray, " rows"]
 Facts = list[set[tuple[str, str]]]
 
@@ -46,7 +49,12 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
     if {_role(role)["kind"] for role in inputs if ":" in role} != {"source", "downstream"}:
         raise ValueError("gap: give at least one language source (`gap_sources`) and one set of `downstream`")
     texts = {role: read_texts(folder, role) for role, folder in inputs.items() if ":" in role}
-    rows = {role: draw(len(known), settings, role) for role, known in texts.items()}
+    clips = {role: rows_by_clip(folder) for role, folder in inputs.items() if ":" in role}
+    size = min(settings.sentences, *(len(own) // 2 for own in clips.values()))  # the same in every column
+    if size < FEWEST // 2:
+        fewest = min(clips, key=lambda role: len(clips[role]))
+        raise ValueError(f"{fewest}: {len(clips[fewest])} clips with texts to train on; the domain gap needs {FEWEST}")
+    rows = {role: draw(own, size, settings.repeats, role) for role, own in clips.items()}
     drawn = {role: _take(texts[role], own) for role, own in rows.items()}
     wanted = list(dict.fromkeys(text for pairs in drawn.values() for pair in pairs for half in pair for text in half))
     features = _embed(wanted, inputs["clip"], run.device)
@@ -55,7 +63,7 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
         role: [[np.array([place[text] for text in half]) for half in pair] for pair in pairs]
         for role, pairs in drawn.items()
     }
-    table = _gaps(located, features, settings, {role: len(known) for role, known in texts.items()})
+    table = _gaps(located, features, settings, {role: len(own) for role, own in clips.items()})
     first = {role: pairs[0][0] for role, pairs in drawn.items()}
     known = known_facts(inputs, {role: pairs[0][0] for role, pairs in rows.items()})
     tables = {
@@ -74,14 +82,38 @@ def make(settings: GapSettings, inputs: dict[str, Path], out: Path, run: Run) ->
     return {"texts": {role: len(known) for role, known in texts.items()}, "embedded": len(wanted), "nmi": summary}
 
 
-def draw(count: int, settings: GapSettings, role: str) -> list[tuple[Rows, Rows]]:
-    """For each repetition two disjoint draws of `settings.sentences` of `count` texts, seeded; of half of them at most.
+class ByClip(NamedTuple):
+    """Rows of texts in the order of their clips, and where each clip begins (and, last, where the rows end)."""
 
-    The second says by how much another draw would have differed, which a small set drawn whole each time cannot show.
+    order: Rows
+    starts: Rows
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+def rows_by_clip(folder: Path) -> ByClip:
+    """The rows of the texts of every clip."""
+    ids = pa.chunked_array([part.cast(pa.large_string()) for part in _columns(folder, "clip_id")], pa.large_string())
+    clip_of = Ids.distinct(ids).positions(ids.combine_chunks())
+    order = np.argsort(clip_of, kind="stable")
+    begins = np.flatnonzero(np.diff(clip_of[order], prepend=-1))
+    return ByClip(order, np.append(begins, len(order)))
+
+
+def draw(clips: ByClip, size: int, repeats: int, role: str) -> list[tuple[Rows, Rows]]:
+    """For each repetition two seeded draws of `size` texts, one a clip and no clip in both.
+
+    Texts of one clip are alike: in both draws, or twice in one, they would pass for agreement of the language.
     """
-    size, seed = min(settings.sentences, count // 2), zlib.crc32(role.encode())
-    orders = [np.random.default_rng([i, seed]).permutation(count) for i in range(settings.repeats)]
-    return [(order[:size], order[size : 2 * size]) for order in orders]
+    found = []
+    for repeat in range(repeats):
+        rng = np.random.default_rng([repeat, zlib.crc32(role.encode())])
+        chosen = rng.choice(len(clips), 2 * size, replace=False)
+        begins = clips.starts[chosen]
+        rows = clips.order[begins + rng.integers(0, clips.starts[chosen + 1] - begins)]
+        found.append((rows[:size], rows[size:]))
+    return found
 
 
 def _take(texts: Column, rows: Sequence[tuple[Rows, Rows]]) -> list[tuple[list[str], list[str]]]:
@@ -94,51 +126,26 @@ def _take(texts: Column, rows: Sequence[tuple[Rows, Rows]]) -> list[tuple[list[s
 def _gaps(
     located: Mapping[str, list[Any]], features: Features, settings: GapSettings, counts: Mapping[str, int]
 ) -> pd.DataFrame:
-    """NMI of each source, downstream set and repetition, equal numbers of sentences on both sides.
+    """A row a source, set, repetition, and draw of either side; `share_...`: the part of a side that a draw takes.
 
-    `nmi_source` and `nmi_downstream` are the same with the other draw of that side, `share_...` the part of the side
-    that a draw takes: what `repeats.interval` needs.
+    `mmd_p`, the same in all rows of a source and set, is of both draws of the first repetition.
     """
     roles = [(role, _role(role)) for role in located]
     pairs = [(a, b) for a in roles for b in roles if (a[1]["kind"], b[1]["kind"]) == ("source", "downstream")]
+    width = kernel_width(features[np.concatenate([each[0][0] for each in located.values()])])
+    how: Any = {"clusters": settings.clusters, "starts": settings.starts, "width": width}
     rows = []
     for (one, source), (other, target) in tqdm(pairs, desc="domain gap", unit="pair", disable=None):
+        whole = [features[np.concatenate(located[role][0])] for role in (one, other)]
+        p = mmd_p(whole[0], whole[1], width=width, permutations=settings.permutations, seed=0)
+        same = {"source": source["source"], "downstream": target["source"], "mmd_p": p}
         for repeat, (ours, theirs) in enumerate(zip(located[one], located[other], strict=True)):
-            size = min(len(ours[0]), len(theirs[0]))
-
-            def nmi(own: Any, own_other: Any, size: int = size, seed: int = repeat) -> float:
-                both = features[own[:size]], features[own_other[:size]]
-                return gap(*both, clusters=settings.clusters, starts=settings.starts, seed=seed)
-
-            rows.append(
-                {
-                    "source": source["source"],
-                    "downstream": target["source"],
-                    "repeat": repeat,
-                    "nmi": nmi(ours[0], theirs[0]),
-                    "nmi_source": nmi(ours[1], theirs[0]),
-                    "nmi_downstream": nmi(ours[0], theirs[1]),
-                    "sentences": size,
-                    "share_source": size / counts[one],
-                    "share_downstream": size / counts[other],
-                }
-            )
+            size = len(ours[0])
+            part = {"sentences": size, "share_source": size / counts[one], "share_downstream": size / counts[other]}
+            for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                found = measures(features[ours[i]], features[theirs[j]], seed=repeat, **how)
+                rows.append({**same, "repeat": repeat, "source_draw": i, "downstream_draw": j, **found, **part})
     return pd.DataFrame(rows)
-
-
-def gap(ours: Features, theirs: Features, *, clusters: int, starts: int, seed: int) -> float:
-    """NMI (arithmetic mean) between K-means clusters of both together and the side a row came from: 0 to 1.
-
-    The best of `starts` starts by inertia; one thread, so that the result does not depend on the machine's cores.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import normalized_mutual_info_score
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    side = np.repeat([0, 1], [len(ours), len(theirs)])
-    with threadpool_limits(1):
-        found = KMeans(clusters, n_init=starts, random_state=seed).fit_predict(np.concatenate([ours, theirs]))
-    return float(normalized_mutual_info_score(side, found))
 
 
 def _statistics(texts: Mapping[str, list[str]], facts: Mapping[str, Facts]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Exact retrieval ranks by counting, and the measures read from them (paper section 4: R@k, median and mean rank).
+"""Exact retrieval ranks by counting, and the measures read from them (paper section 4: R@k, MdR, MnR; and log2R).
 
 A rank is 1 + the number of better rivals; ties are neither won nor lost: every rank carries the place it would
 have with all its ties won (`best`), with all of them lost (`worst`), and the middle of the two. An all-equal
@@ -6,6 +6,7 @@ have with all its ties won (`best`), with all of them lost (`worst`), and the mi
 counts, the other right answers are no rivals, and its rivals are all gallery items that are wrong for it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -109,6 +110,15 @@ def median_rank(ranks: Ranks) -> float:
 def mean_rank(ranks: Ranks) -> float:
     """MnR: mean of the mid-ranks."""
     return ranks.rank.mean().item()
+
+
+def mean_log2_rank(ranks: Ranks) -> float:
+    """log2R: mean of log2(rank), its expectation when ties are broken at random; 1 less is half the rank.
+
+    A tie over the places b to w gives (log2 w! - log2 (b - 1)!) / (w - b + 1).
+    """
+    logs = torch.lgamma(ranks.worst + 1) - torch.lgamma(ranks.best)
+    return (logs / (ranks.worst - ranks.best + 1)).mean().item() / math.log(2)
 
 
 def dual_softmax(similarity: Float[Tensor, "query item"], temperature: float = 100.0) -> Float64[Tensor, "query item"]:

@@ -11,7 +11,7 @@ from clipvip.config.data import CorpusSettings
 from clipvip.corpora import reference_counts
 from clipvip.corpora.account import NAMED
 from clipvip.corpora.corpus_stage import root_of
-from clipvip.corpora.leakage import Leaks
+from clipvip.corpora.leakage import Leaks, TestClip
 from clipvip.corpora.survey import Split, Survey, survey
 from clipvip.data.media import checksums
 from clipvip.data.media.file_header import VideoError
@@ -43,32 +43,31 @@ def check(grid: Grid, *, verify: bool = False) -> Checked:
     surveys: list[Survey] = []
     problems: list[str] = []
     notes: list[str] = []
-    for name in order:
-        settings = experiment.corpora[name]
-        place = _place(grid, name, root)
+    tests: dict[str, tuple[Path, list[TestClip]]] = {}
+    for name, number in [(each, n) for each in order for n in experiment.corpora[each].galleries]:
+        settings, shown = experiment.corpora[name].of_gallery(number), name if number == 1 else f"{name}-{number}"
+        place = _place(grid, name, number, root)
         if place is None:
-            surveys.append(Survey(name, absent="generated, and not made yet: the workflow makes it"))
-            notes.append(f"corpora.{name}: {surveys[-1].absent}")
+            surveys.append(Survey(shown, absent="generated, and not made yet: the workflow makes it"))
+            notes.append(f"corpora.{shown}: {surveys[-1].absent}")
             continue
-        tests = {
-            each.name: (Path(each.root), each.test_clips) for each in surveys if each.name in experiment.downstream
-        }
-        leaks = Leaks({} if name in experiment.downstream else tests)
-        sums = _sums(place, store.folder(root, grid.corpus(name).name))
-        found = survey(name, settings, place, leaks, sums=sums)
+        downstream = name in experiment.downstream
+        sums = _sums(place, store.folder(root, grid.corpus(name, number).name))
+        found = survey(shown, settings, place, Leaks({} if downstream else tests), sums=sums)
         surveys.append(found)
-        problems += _problems(found, settings, headline=name in experiment.downstream)
-        notes += _notes(found, settings, headline=name in experiment.downstream)
+        tests |= {shown: (Path(found.root), found.test_clips)} if downstream else {}
+        problems += _problems(found, settings, headline=downstream)
+        notes += _notes(found, settings, headline=downstream)
         if verify and found.error is None:
             problems += _verify(found, sums)
     return Checked(surveys, problems, notes)
 
 
-def _place(grid: Grid, name: str, results: Path) -> Path | str | None:
+def _place(grid: Grid, name: str, gallery: int, results: Path) -> Path | str | None:
     settings = grid.experiment.corpora[name]
     if settings.root is not None:
         return root_of(settings.root)
-    world = grid.corpus(name).inputs["world"].name
+    world = grid.corpus(name, gallery).inputs["world"].name
     return None if store.receipt(results, world) is None else store.folder(results, world)
 
 

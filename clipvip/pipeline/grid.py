@@ -10,6 +10,7 @@ from clipvip.config.claims import check_expect
 from clipvip.config.experiment import Experiment
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
 from clipvip.config.study import StudySettings, VariantSettings
+from clipvip.corpora import right_answers
 from clipvip.pipeline import given_weights
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.left_out import lacking_for, left_out_of
@@ -169,6 +170,7 @@ class Grid(Sources):
             max_tokens=tuning.max_tokens,
             validations=tuning.validations,
             keep=tuning.keep,
+            keep_start=tuning.keep_start,
             seed=seed,
         )
         return Cell("finetune", own, {"model": start.cell, **self.corpus_inputs(name, frames=start.frames)})
@@ -180,8 +182,13 @@ class Grid(Sources):
             num_frames=tuning.num_frames,
             max_tokens=tuning.max_tokens,
             seed=seed,
+            **right_answers.keyed(self.experiment.corpora[name]),
         )
-        return Cell("evaluate", own, {"model": start.cell, **self.corpus_inputs(name, truth=True, frames=start.frames)})
+        inputs = {"model": start.cell, **self.corpus_inputs(name, truth=True, frames=start.frames)}
+        for number in self.experiment.corpora[name].galleries[1:]:
+            later = self.corpus_inputs(name, number, truth=True, frames=start.frames)
+            inputs |= {f"gallery{number}:{role}": cell for role, cell in later.items()}
+        return Cell("evaluate", own, inputs)
 
 
 def _check_names(experiment: Experiment) -> None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from clipvip.config.base import digest
+from clipvip.config.data import CorpusSettings
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
@@ -81,6 +82,8 @@ class Jobs:
             corpus = cell.inputs.get("corpus", cell)
         if cell.stage in ("pretrain", "weights", "finetune", "evaluate"):
             return VARIANT, cell.name if cell.stage in ("pretrain", "weights") else _start(cell)
+        if isinstance(corpus.settings, CorpusSettings) and corpus.settings.later:
+            return PREPARE, f"later galleries of {corpus.settings.format}"
         learners = (other for other in cells if other.stage in ("clip", "captioner"))
         learner = next((other for other in learners if other.inputs.get("corpus") == corpus), None)
         rule = learner.stage if learner else cell.stage if cell.stage in ("clip", "captioner") else PREPARE

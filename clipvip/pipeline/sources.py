@@ -20,17 +20,25 @@ class Sources:
         self.absent = absent_corpora(experiment)
         self.downstream = tuple(name for name in experiment.downstream if name not in self.absent)
 
-    def corpus(self, name: str) -> Cell:
-        """The manifest of a corpus; what is trained on leaves out the test clips of the downstream sets."""
-        settings = self.experiment.corpora[name]
+    def corpus(self, name: str, gallery: int = 1) -> Cell:
+        """The manifest of a corpus; what is trained on leaves out the test clips of the downstream sets.
+
+        From its second gallery on, one of test clips alone: more of them change nothing that is trained.
+        """
+        settings = self.experiment.corpora[name].of_gallery(gallery)
         if settings.world is not None:  # generated parts share no clip
             return Cell("corpus", settings, {"world": Cell("world", settings.world)})
-        tests = () if name in self.experiment.downstream else self.downstream
-        return Cell("corpus", settings, {f"test:{each}": self.corpus(each) for each in tests})
+        tests: dict[str, Cell] = {}
+        for each in () if name in self.experiment.downstream else self.downstream:
+            later = self.experiment.corpora[each].galleries[1:]
+            tests |= {f"test:{each}": self.corpus(each)} | {f"test:{each}-{n}": self.corpus(each, n) for n in later}
+        return Cell("corpus", settings, tests)
 
-    def corpus_inputs(self, name: str, *, truth: bool = False, frames: FramesSettings | None = None) -> dict[str, Cell]:
+    def corpus_inputs(
+        self, name: str, gallery: int = 1, *, truth: bool = False, frames: FramesSettings | None = None
+    ) -> dict[str, Cell]:
         """A corpus with its frame cache, if caches are on, and what its generator knows, if asked."""
-        corpus = self.corpus(name)
+        corpus = self.corpus(name, gallery)
         inputs = {"corpus": corpus}
         if self.experiment.run.cache:
             inputs["frames"] = Cell("frames", frames or self.experiment.frames, {"corpus": corpus})

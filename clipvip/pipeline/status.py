@@ -32,7 +32,8 @@ def missing_folders(jobs: Jobs) -> list[str]:
             and "://" not in own.root
             and not Path(own.root).expanduser().is_dir()
         ):
-            name = next(key for key, value in jobs.grid.experiment.corpora.items() if value == cell.settings)
+            corpora = jobs.grid.experiment.corpora.items()
+            name = next(key for key, value in corpora if value.of_gallery() == cell.settings)
             found[f"corpora.{name}.root"] = f"no folder {Path(own.root).absolute()} ({WHERE[own.format]})"
         source = getattr(cell.settings, "source", None)
         if source is not None and source.startswith((".", "/")) and not Path(source).exists():
@@ -44,6 +45,9 @@ def missing_folders(jobs: Jobs) -> list[str]:
             found["captioner.imported"] = (
                 f"{Path(imported).absolute()} not found (a jsonl of clip_id and caption, or an LMDB)"
             )
+    for name, corpus in jobs.grid.experiment.corpora.items():
+        if corpus.right_answers is not None and not Path(corpus.right_answers).expanduser().is_file():
+            found[f"corpora.{name}.right_answers"] = f"no file {Path(corpus.right_answers).absolute()}"
     return [f"{key}: {value}" for key, value in found.items()]
 
 

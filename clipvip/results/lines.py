@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from clipvip.config.claims import CO_PRIMARY, Expectation, Metric, margin_of
 from clipvip.results import intervals, outcomes, repeated_draws
 from clipvip.results.experiment import Experiment
-from clipvip.results.gap_table import draws
+from clipvip.results.gap_table import crossed, shares
 from clipvip.results.outcomes import Outcome
 from clipvip.results.study_results import Study
 from clipvip.results.variance import Estimate
@@ -122,21 +121,12 @@ def _answer(experiment: Experiment, study: Study, line: Expectation, metric: Met
 def _gap_answer(study: Study, line: Expectation, margin: float) -> Answer:
     """NMI: repeats are paired, since both sources met the same sentences of the downstream set in each."""
     rows = study.nmi[study.nmi["downstream"] == line.metric.downstream]
-    sides = {name: rows[rows["source"] == name].sort_values("repeat") for name in (line.left, line.right)}
+    sides = {name: rows[rows["source"] == name] for name in (line.left, line.right)}
     identity = (line.metric.name, margin, study.plan.get("gap"), frozenset(sides))
     if any(side.empty for side in sides.values()):
         return Answer(line.metric, margin, line.sign, None, math.nan, math.nan, 0, identity)
-    (left, left_source, downstream), (right, right_source, other) = map(draws, sides.values())
-    share = downstream[1]
-    anew = [(downstream[0] - other[0], share)]  # both sources met the same sentences of the set, and the same others
-    anew += [(left_source[0] - right, left_source[1]), (left - right_source[0], right_source[1])]
-    found = _of_interval(repeated_draws.interval(left - right, anew), len(left) - 1)
+    (left, right), (one, other) = map(crossed, sides.values()), map(shares, sides.values())
+    own = max(one[0], other[0]), one[1]  # both sources met the same sentences of the set
+    spread = repeated_draws.error(left - right, own)
+    found = Estimate(spread.mean, spread.error**2, float(spread.df)) if spread.df else None
     return Answer(line.metric, margin, line.sign, found, float(left.mean()), float(right.mean()), 1, identity)
-
-
-def _of_interval(interval: intervals.Interval, df: int) -> Estimate | None:
-    """The estimate that a t interval of 95 % stands for; None where it has no ends."""
-    if df < 1 or not math.isfinite(interval.low):
-        return None
-    error = (interval.high - interval.low) / 2 / float(stdtrit(df, 0.975))
-    return Estimate(interval.estimate, error**2, float(df))

@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 
 MISSING = "–"
-SHARES = ("nmi", "MRR", "type_token", "naming")  # from 0 to 1
+SHARES = ("nmi", "ami", "mmd", "mmd_p", "MRR", "type_token", "naming")  # from 0 to 1
 COUNTS = ("vocabulary", "sentences")
 
 
 def digits(metric: str) -> int:
-    """Behind the point: 1 for percent, points, ranks and words; 3 for what lies between 0 and 1; none for counts."""
+    """Behind the point: 1 for percent, points, ranks, words; 2 for log2 of ranks; 3 from 0 to 1; none for counts."""
     end = metric.rsplit("/", 1)[-1]
     if metric.startswith(("nmi/", "covers/")) or end in SHARES:
         return 3
@@ -18,10 +18,15 @@ def digits(metric: str) -> int:
 
 
 def unit(metric: str) -> str:
-    """What a difference in this metric is counted in, with a space before it; NMI has no unit."""
+    """What a difference in this metric is counted in, with a space before it; NMI has no unit.
+
+    A difference of 1 in log2R is a rank that doubles.
+    """
     end = metric.rsplit("/", 1)[-1]
     if digits(metric) == 3:
         return ""
+    if end == "log2R":
+        return " doublings"
     return " points" if end.startswith("R@") or end == "order" else " ranks"
 
 

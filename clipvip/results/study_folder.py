@@ -23,19 +23,19 @@ def expected_metrics(folder: Path) -> list[str]:
 
 
 def dot_metrics(folder: Path) -> list[str]:
-    """The metrics a dot figure shows: what the expectations name, then R@5 and order of every set."""
+    """The metrics a dot figure shows: what the expectations name, then R@5, order and log2R of every set."""
     columns, wanted = list(read(folder, study_files.SUMMARY).columns), expected_metrics(folder)
-    for end in ("t2v/R@5", "order"):
+    for end in ("t2v/R@5", "order", "t2v/log2R"):
         wanted += [f"{name}/{end}" for name in read_plan(folder)["downstream"]]
     return [metric for metric in dict.fromkeys(wanted) if metric in columns]
 
 
 def main_metrics(folder: Path) -> list[str]:
-    """The columns a reader wants first: what the expectations name, then recall and order, set by set."""
+    """The columns a reader wants first: what the expectations name, then recall, log2 rank and order, set by set."""
     columns = list(read(folder, study_files.SUMMARY).columns)
     wanted = expected_metrics(folder)
     sets = read_plan(folder)["downstream"]
-    ends = ["t2v/R@1", "t2v/R@5", "t2v/R@10", "order"]
+    ends = ["t2v/R@1", "t2v/R@5", "t2v/R@10", "t2v/log2R", "order"]
     if len(sets) <= 2:  # more would not fit a page
         ends += ["zero_shot/t2v/R@5", "zero_shot/order"]
     wanted += [f"{name}/{end}" for name in sets for end in ends]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from clipvip.config.claims import Metric
+from clipvip.config.claims import ALONE, Metric
 from clipvip.results import comparisons, notes, published, registered, study_files
 from clipvip.results.experiment import Experiment
 from clipvip.results.gap_table import gap
@@ -102,7 +102,7 @@ def _values(study: Study, row: dict[str, Any]) -> dict[str, float]:
         evaluation = study.evaluation(row, metric)
         if evaluation is None:
             continue
-        interval = metric.direction in ("t2v", "v2t", "order") and metric.score not in ("MdR", "MnR")
+        interval = metric.direction in ALONE and metric.score not in ("MdR", "MnR")
         name = metric.name.removeprefix(f"{metric.downstream}/").removeprefix("zero_shot/")
         found |= _spread(metric, _one_run(evaluation, metric)) if interval else {}
         if name in evaluation.metrics:

@@ -1,4 +1,7 @@
-"""Fine-tuning on a downstream set; its checkpoint is chosen on val, or it is the last (paper section 4.1)."""
+"""Fine-tuning on a downstream set; the checkpoint is chosen on its val split, or is the last (paper section 4.1).
+
+Of those on val, the starting point is one unless `keep_start` is off: where training only hurts, it stays.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,12 @@ from clipvip.evaluation.validation import open_split, validation
 from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import written
-from clipvip.training.loop import VIDEO_TEXT, fit
+from clipvip.training.loop import VIDEO_TEXT, fit, mean_recall
 from clipvip.training.schedule import num_steps
 
 
 def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
-    """The model of the best validation, or the last, under out/model, and history.csv."""
+    """The model kept under out/model, and history.csv; `kept` in the receipt is its step."""
     torch.manual_seed(settings.seed)
     model = load_model(inputs["model"], settings.model, settings.seed)
     tokenizer = load_tokenizer(inputs["model"])
@@ -41,9 +44,10 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     chosen: dict[str, Any] = {}
     if settings.keep == "best":
         split, count = open_split(inputs["corpus"], "val"), settings.validations
+        looks = {round(steps * (i + 1) / count) for i in range(count)}
         chosen = {
             "validate": lambda m: validation(m, tokenizer, clips, split, settings.num_frames, settings.max_tokens),
-            "validate_at": frozenset(round(steps * (i + 1) / count) for i in range(count)),
+            "validate_at": frozenset(looks | ({0} if settings.keep_start else set())),
             "keep_best": True,
         }
     history = fit(model, batches, VIDEO_TEXT, settings.optim, run, name="fine-tuning", **chosen)
@@ -51,5 +55,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
         pd.DataFrame(history).to_csv(beside, index=False)
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
-    validated = {row["step"]: row["val/t2v/R@1"] for row in history if "val/t2v/R@1" in row}
-    return {"clips": len(batches.clip_ids), "steps": steps, "validated": validated, **clips.account()}
+    seen = [row for row in history if "val/t2v/R@1" in row]
+    facts = {"validated": {row["step"]: row["val/t2v/R@1"] for row in seen}}
+    kept = max(seen, key=lambda row: mean_recall(row, "val/"))["step"] if seen else steps
+    return {"clips": len(batches.clip_ids), "steps": steps, **facts, "kept": kept, **clips.account()}

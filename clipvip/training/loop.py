@@ -17,6 +17,7 @@ from tqdm import tqdm
 from clipvip.config.learning import OptimSettings
 from clipvip.config.stages import Terms
 from clipvip.data.batches import Batch, Batches, stream
+from clipvip.evaluation.validation import RECALLS
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss
 from clipvip.runtime import checkpoint, distributed, stopping
@@ -189,11 +190,16 @@ def _look(
     model.eval()
     found = validate(model)
     model.train()
-    score = sum(found[f"t2v/R@{k}"] for k in (1, 5, 10)) / 3
+    score = mean_recall(found)
     if keep_best and score > progress.best_score:
         progress.best_score = score
         progress.best = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
     return {f"val/{key}": value for key, value in found.items()}
+
+
+def mean_recall(found: Figures, prefix: str = "") -> float:
+    """By what checkpoints are compared, in percent; of equal ones the first is kept."""
+    return sum(found[f"{prefix}t2v/R@{k}"] for k in RECALLS) / len(RECALLS)
 
 
 def _step(state: State, batch: Batch, terms: Terms, settings: OptimSettings, micro_batch: int | None) -> Figures:

@@ -25,7 +25,7 @@ def test_lines_are_parsed() -> None:
 
 def test_names_are_unique_and_read_back() -> None:
     every = claims.metrics(SETS)
-    assert len({metric.name for metric in every}) == len(every) == 2 * 2 * (6 * 6 + 1)
+    assert len({metric.name for metric in every}) == len(every) == 2 * 2 * (10 * 6 + 1)
     for metric in every:
         assert _check(f"small > none on {metric.name}").metric == metric
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from mini_parts import build_all, truth
+from mini_parts import SIZES, build_all, settings, truth
+
+from clipvip.config.data import CorpusSettings
+from clipvip.corpora import leakage, reference_counts
+from clipvip.corpora.corpus_stage import make as make_corpus
+from clipvip.corpora.synthetic.world import make as make_world
+from clipvip.data import manifest
+from clipvip.runtime.context import Run
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +119,19 @@ def test_activitynet_sentences_join_to_the_truth(world: Path):
             assert (world / "activitynet" / "videos" / f"{key}.mp4").is_file()
             assert len(video["timestamps"]) == len(video["sentences"])
             assert all(0 <= a < b <= video["duration"] for a, b in video["timestamps"])
+
+
+@pytest.mark.parametrize("part", ["msrvtt", "didemo", "lsmdc", "activitynet"])
+def test_a_later_gallery_reads_as_test_clips_alone(tmp_path: Path, part: str) -> None:
+    world = settings(part).model_copy(update={"galleries": 2})
+    corpus = CorpusSettings.model_validate({"format": part, "world": world, "holdout": 1}).of_gallery(2)
+    (tmp_path / "world").mkdir()
+    assert corpus.world is not None
+    make_world(corpus.world, {}, tmp_path / "world", Run(work=tmp_path))
+    (tmp_path / "corpus").mkdir()
+    facts = make_corpus(corpus, {"world": tmp_path / "world"}, tmp_path / "corpus", Run(work=tmp_path))
+    assert facts["splits"] == {"test": {"clips": SIZES[part]["test"], "texts": SIZES[part]["test"]}}
+    rows = manifest.read(tmp_path / "corpus")
+    assert set(rows["clip_id"]) == set(pd.read_parquet(tmp_path / "world" / "truth.parquet")["clip_id"])
+    assert {clip.clip_id for clip in leakage.read(tmp_path / "corpus")} == set(rows["clip_id"])
+    assert reference_counts.of(corpus) == {"test": reference_counts.Counts(SIZES[part]["test"])}

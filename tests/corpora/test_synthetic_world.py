@@ -12,7 +12,8 @@ from PIL import Image
 
 from clipvip.config.data import WorldSettings
 from clipvip.corpora.synthetic.language import describe
-from clipvip.corpora.synthetic.world import frames, gather
+from clipvip.corpora.synthetic.world import frames, gather, make
+from clipvip.runtime.context import Run
 
 MEDIA = (".mp4", ".avi", ".jpg")
 
@@ -114,6 +115,40 @@ def test_misaligned_share_of_subtitles_belongs_to_other_clips():
 def test_a_larger_train_split_begins_with_the_smaller():
     few, many = (gather(WorldSettings(part="lsmdc", clips={"train": count})) for count in (5, 20))
     assert [clip.take for clip in few] == [clip.take for clip in many[:5]]
+
+
+@pytest.mark.parametrize("part", DOWNSTREAM)
+def test_galleries_are_drawn_apart_and_leave_the_first_as_it_is(part: str):
+    """No id, scene or wording of one is in another or in the other splits, and more of them change none."""
+    whole = WorldSettings(part=part, clips={"train": 40, "test": 120}, seed=3)
+    first = gather(whole)
+    assert gather(whole.model_copy(update={"galleries": 3})) == first
+    later = [gather(whole.model_copy(update={"galleries": 3, "gallery": number})) for number in (2, 3)]
+    assert gather(whole.model_copy(update={"galleries": 9, "gallery": 2})) == later[0]
+    assert [{clip.split for clip in gallery} for gallery in later] == [{"test"}] * 2
+    parts = [[clip for clip in first if clip.split == split] for split in ("train", "test")] + later
+    assert [len(clips) for clips in parts] == [40, 120, 120, 120]
+    everyone = [clip for clips in parts for clip in clips]
+    for name in ("clip_id", "path"):
+        assert len({getattr(clip.address, name) for clip in everyone}) == len(everyone)
+    assert len({clip.take.wordings for clip in everyone}) == len(everyone)  # of the generator's stream
+    scenes = [{str(clip.take.scene) for clip in clips} for clips in parts]
+    assert not any(one & other for i, one in enumerate(scenes) for other in scenes[:i])
+
+
+def test_galleries_have_clusters_of_their_own_and_a_reader_each(tmp_path: Path):
+    (tmp_path / "second").mkdir()
+    make(settings("lsmdc").model_copy(update={"gallery": 2}), {}, tmp_path / "second", Run(work=tmp_path))
+    build("lsmdc", tmp_path / "first")
+    one, other = (pd.read_parquet(tmp_path / name / "truth.parquet") for name in ("first", "second"))
+    assert not set(one["cluster"]) & set(other["cluster"])
+    assert len(other) == 6
+    assert other["consistent"].between(1, 6).all()
+
+
+def test_galleries_need_a_test_split():
+    with pytest.raises(ValueError, match="no test split to have several of"):
+        WorldSettings(part="narrated", clips={"train": 5}, galleries=2)
 
 
 def test_chatty_share_of_images():

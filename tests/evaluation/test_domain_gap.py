@@ -1,7 +1,6 @@
 """Gap of hand-made features against hand-computed values; the whole stage against transformers' own features."""
 
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,17 @@ from transformers import AutoTokenizer, CLIPModel
 from clipvip.config.stages import GapSettings
 from clipvip.data import manifest
 from clipvip.data.text_column import Column
-from clipvip.evaluation.domain_gap_stage import draw, gap, make, read_texts
-from clipvip.results.repeated_draws import interval
+from clipvip.evaluation.domain_gap_stage import ByClip, draw, make, read_texts, rows_by_clip
+from clipvip.evaluation.language_gap import kernel_width, measures, mmd_p
+from clipvip.results.repeated_draws import positive_interval
 from clipvip.runtime.context import Run
 
 FIGURES = ("red circle", "green ring", "blue square", "red ring", "blue ring", "green cross")
 SPOKEN = [f"well so now you see {word} over there" for word in ("it", "us", "them", "me", "you", "her")]
+
+
+def gap(ours: np.ndarray, theirs: np.ndarray, *, clusters: int, starts: int, seed: int) -> float:
+    return measures(ours, theirs, clusters=clusters, starts=starts, seed=seed, width=1.0)["nmi"]
 
 
 def blobs(places: list[float]) -> np.ndarray:
@@ -54,16 +58,58 @@ def test_gap_is_near_zero_for_two_samples_of_one_source_and_one_for_two_sources(
     assert gap(one, two + 9, clusters=2, starts=3, seed=0) == pytest.approx(1)
 
 
-def test_draws_are_seeded_disjoint_differ_by_repeat_and_take_half_of_a_small_source() -> None:
-    settings = GapSettings(sentences=20, repeats=3)
-    drawn = np.array(draw(50, settings, "source:a"))
-    assert np.array_equal(drawn, np.array(draw(50, settings, "source:a")))
-    assert drawn.shape == (3, 2, 20)
-    assert [len(set(pair.ravel().tolist())) for pair in drawn] == [40, 40, 40]
-    assert list(drawn[0][0]) != list(drawn[1][0])
-    seed = [2, zlib.crc32(b"source:a")]
-    assert list(drawn[2].ravel()) == list(np.random.default_rng(seed).permutation(50)[:40])
-    assert len(draw(50, GapSettings(sentences=80, repeats=1), "source:a")[0][1]) == 25
+def test_adjusted_information_by_chance_is_nothing() -> None:
+    rng = np.random.default_rng(0)
+    found = [measures(*rng.normal(size=(2, 30, 8)), clusters=2, starts=1, seed=k, width=1.0) for k in range(200)]
+    assert np.mean([each["nmi"] for each in found]) > 0.01, "the floor that it removes"
+    assert abs(np.mean([each["ami"] for each in found])) < 0.004
+    apart = measures(np.zeros((9, 2)), np.ones((9, 2)), clusters=2, starts=1, seed=0, width=1.0)
+    assert apart["ami"] == pytest.approx(1)
+
+
+def test_mmd_is_the_sum_over_pairs() -> None:
+    rng = np.random.default_rng(1)
+    ours, theirs = rng.normal(size=(5, 3)), rng.normal(size=(7, 3)) + 1
+
+    def mean(one: np.ndarray, other: np.ndarray) -> float:
+        pairs = [(a, b) for i, a in enumerate(one) for j, b in enumerate(other) if one is not other or i != j]
+        return float(np.mean([np.exp(-((a - b) ** 2).sum() / (2 * 1.5**2)) for a, b in pairs]))
+
+    expected = mean(ours, ours) + mean(theirs, theirs) - 2 * mean(ours, theirs)
+    assert measures(ours, theirs, clusters=2, starts=1, seed=0, width=1.5)["mmd"] == pytest.approx(expected)
+    distances = [np.linalg.norm(a - b) for i, a in enumerate(theirs) for b in theirs[:i]]
+    assert kernel_width(theirs) == pytest.approx(np.median(distances))
+
+
+def test_p_of_mmd_is_uniform_for_one_language_and_least_for_two() -> None:
+    rng = np.random.default_rng(2)
+    same = [mmd_p(*rng.normal(size=(2, 15, 3)), width=2.0, permutations=99, seed=k) for k in range(200)]
+    for level in (0.1, 0.5):
+        assert np.mean(np.array(same) <= level) == pytest.approx(level, abs=3 * (level * (1 - level) / 200) ** 0.5)
+    ours, theirs = rng.normal(size=(15, 3)), rng.normal(size=(15, 3)) + 3
+    assert mmd_p(ours, theirs, width=2.0, permutations=99, seed=0) == 0.01
+
+
+def test_draws_are_seeded_and_share_no_clip() -> None:
+    texts_of = [[0, 4], [1], [2, 3, 5], [6], [7, 8]]
+    clips = ByClip(np.array([row for rows in texts_of for row in rows]), np.cumsum([0, *map(len, texts_of)]))
+    drawn = draw(clips, 2, 200, "source:a")
+    assert np.array_equal(drawn, draw(clips, 2, 200, "source:a"))
+    assert not np.array_equal(drawn, draw(clips, 2, 200, "source:b"))
+    owner = {row: clip for clip, rows in enumerate(texts_of) for row in rows}
+    for pair in drawn:
+        assert [len(half) for half in pair] == [2, 2]
+        assert len({owner[row] for half in pair for row in half.tolist()}) == 4
+    assert {row for pair in drawn for half in pair for row in half.tolist()} == set(range(9))
+
+
+def test_rows_are_grouped_by_clip(tmp_path: Path) -> None:
+    ids = ["b", "a", "b", "c", "a", "b"]
+    pd.DataFrame({"clip_id": ids, "caption": "x"}).to_parquet(tmp_path / "captions.parquet")
+    found = rows_by_clip(tmp_path)
+    groups = [found.order[start:end].tolist() for start, end in zip(found.starts, found.starts[1:], strict=False)]
+    assert groups == [[0, 2, 5], [1, 4], [3]]
+    assert len(found) == 3
 
 
 def test_a_column_reads_the_wanted_rows() -> None:
@@ -75,9 +121,8 @@ def test_a_column_reads_the_wanted_rows() -> None:
 
 
 def test_intervals_of_a_small_set_cover_the_gap_of_its_language() -> None:
-    """80 texts stand for a language: over many such sets nine intervals in ten hold the gap of new ones, and more; a
-    set drawn whole each time, with intervals of its repeats alone, holds it less often."""
-    rng, settings, rounds = np.random.default_rng(3), GapSettings(sentences=1000, repeats=8), 30
+    """80 texts stand for a language: over many such sets nine intervals in ten hold the gap of new ones."""
+    rng, rounds, m = np.random.default_rng(3), 30, 40
     source = rng.normal(0, 1, (4000, 3))
 
     def language(count: int) -> np.ndarray:
@@ -86,17 +131,18 @@ def test_intervals_of_a_small_set_cover_the_gap_of_its_language() -> None:
     def nmi(ours: np.ndarray, theirs: np.ndarray) -> float:
         return gap(ours, theirs, clusters=2, starts=1, seed=0)
 
-    truth = {m: np.mean([nmi(rng.permutation(source)[:m], language(m)) for _ in range(100)]) for m in (40, 80)}
-    held = {40: 0, 80: 0}
+    truth = np.mean([nmi(rng.permutation(source)[:m], language(m)) for _ in range(100)])
+    held, each = 0, ByClip(np.arange(80), np.arange(81))
     for _ in range(rounds):
         own = language(80)
-        drawn = [(rng.permutation(source)[:40], *pair) for pair in draw(80, settings, str(rng.random()))]
-        first, second = (np.array([nmi(ours, own[each[part]]) for ours, *each in drawn]) for part in (0, 1))
-        whole = np.array([nmi(rng.permutation(source)[:80], own) for _ in range(settings.repeats)])
-        for m, found in ((40, interval(first, [(second, 0.5)])), (80, interval(whole))):
-            held[m] += found.low <= truth[m] <= found.high
-    assert held[40] >= 0.9 * rounds, held
-    assert held[80] < 0.8 * rounds, held
+        drawn = draw(each, m, 8, str(rng.random()))
+        ours = [rng.permutation(source)[: 2 * m].reshape(2, m, 3) for _ in drawn]
+        values = np.array(
+            [[[nmi(a, own[rows]) for rows in pair] for a in both] for both, pair in zip(ours, drawn, strict=True)]
+        )
+        found = positive_interval(values, (m / 4000, 0.5))
+        held += found.low <= truth <= found.high
+    assert held >= 0.87 * rounds, held
 
 
 def corpus(folder: Path, texts: list[str], split: str, more: list[tuple[str, str]] = []) -> Path:  # noqa: B006
@@ -144,13 +190,14 @@ def test_stage_writes_equal_numbers_of_training_sentences(inputs: dict[str, Path
     json.dumps(facts)
     nmi = pd.read_csv(tmp_path / "one/nmi.csv")
     assert list(nmi.columns) == [
-        *("source", "downstream", "repeat", "nmi", "nmi_source", "nmi_downstream"),
-        *("sentences", "share_source", "share_downstream"),
+        *("source", "downstream", "mmd_p", "repeat", "source_draw", "downstream_draw"),
+        *("nmi", "ami", "mmd", "sentences", "share_source", "share_downstream"),
     ]
-    assert list(nmi["source"]) == ["subtitles"] * 3 + ["captions"] * 3
+    assert list(nmi["source"]) == ["subtitles"] * 12 + ["captions"] * 12
+    assert nmi["mmd_p"].between(0.001, 1).all()
     assert set(nmi["sentences"]) == {3}
     assert nmi["nmi"].between(0, 1).all()
-    assert facts["nmi"]["captions/msrvtt"] == pytest.approx(nmi["nmi"][3:].mean(), abs=1e-5)
+    assert facts["nmi"]["captions/msrvtt"] == pytest.approx(nmi["nmi"][12:].mean(), abs=1e-5)
     points = pd.read_csv(tmp_path / "one/points.csv")
     assert list(points.columns) == ["source", "kind", "x", "y", "text"]
     assert "a secret of the test split" not in set(points["text"])
@@ -159,7 +206,7 @@ def test_stage_writes_equal_numbers_of_training_sentences(inputs: dict[str, Path
     assert set(statistics["sentences"]) == {3}
     assert statistics.loc["msrvtt", "kind"] == "downstream"
     assert statistics["naming"].isna().tolist() == [False, False, True]
-    own = [FIGURES[row] for row in draw(6, settings, "source:captions")[0][0]]
+    own = [FIGURES[row] for row in draw(ByClip(np.arange(6), np.arange(7)), 3, 3, "source:captions")[0][0]]
     assert statistics.loc["captions", "naming"] == pytest.approx(np.mean(["red" in t or "ring" in t for t in own]))
     assert statistics.loc["subtitles", "naming"] == 0
     overlaps = pd.read_csv(tmp_path / "one/overlap.csv")

@@ -17,7 +17,7 @@ from clipvip.data import manifest
 from clipvip.data.clips import open_clips
 from clipvip.evaluation import evaluate_stage
 from clipvip.evaluation.embedding import embed_clips, embed_texts
-from clipvip.evaluation.evaluate_stage import both_ways, figures
+from clipvip.evaluation.rankings import both_ways, figures
 from clipvip.evaluation.validation import Split, open_split
 from clipvip.model.clip_vip import ClipVip
 from clipvip.runtime.context import Run

@@ -64,6 +64,7 @@ def test_all_equal_matrix() -> None:
     assert ranks.recall(found, 2) == 50
     assert ranks.recall_bounds(found, 1) == (0, 100)
     assert ranks.median_rank(found) == ranks.mean_rank(found) == 2.5
+    assert ranks.mean_log2_rank(found) == pytest.approx((0 + 1 + math.log2(3) + 2) / 4)
 
 
 @settings(max_examples=50, deadline=None)

@@ -71,9 +71,44 @@ def test_post_pretraining_reads_what_it_needs(every: int | None, more: set[str])
 
 def test_only_who_checks_against_the_truth_is_given_the_world() -> None:
     cells = row({"pretrain": {"objective": "d"}})
-    assert set(cells["zero_shot/msrvtt"].inputs) == {"model", "corpus", "frames", "world"}
+    test = {"corpus", "frames", "world"}
+    later = {f"gallery2:{role}" for role in test}
+    assert set(cells["zero_shot/msrvtt"].inputs) == {"model"} | test | later
     assert set(cells["finetune/msrvtt"].inputs) == {"model", "corpus", "frames"}
     assert set(cells["pretrain"].inputs["captions"].inputs) == {"captioner", "corpus", "frames", "world"}
+
+
+def test_more_galleries_make_no_training_anew() -> None:
+    """Only evaluations have other keys, and the galleries that were there keep theirs."""
+
+    def cells(galleries: int) -> dict[str, Cell]:
+        world = {"msrvtt": {"world": {"galleries": galleries}}}
+        return row({"pretrain": {"objective": "d"}}, corpora=world)
+
+    one, two, three = map(cells, (1, 2, 3))
+    changed = {role for role in one if one[role].key != three[role].key}
+    assert changed == {"zero_shot/msrvtt", "fine_tuned/msrvtt"}
+    inputs = two["zero_shot/msrvtt"].inputs
+    assert len(one["zero_shot/msrvtt"].inputs) == 4
+    assert all(three["zero_shot/msrvtt"].inputs[role].key == cell.key for role, cell in inputs.items())
+
+
+def test_test_clips_of_every_gallery_are_kept_out_of_real_corpora() -> None:
+    own = grid(corpora={"narrated": {"root": "x", "world": None}}, downstream=["msrvtt", "didemo"])
+    tests = {"test:msrvtt", "test:msrvtt-2", "test:didemo", "test:didemo-2"}
+    assert set(own.corpus("narrated").inputs) == tests
+
+
+def test_further_right_answers_are_in_the_key_of_evaluations_alone(tmp_path: Path) -> None:
+    path = tmp_path / "more.csv"
+    before = row({"pretrain": None})
+    after = []
+    for content in ("query,clip_id\n", "query,clip_id\nvideo7020,video7021\n"):
+        path.write_text(content)
+        after.append(row({"pretrain": None}, corpora={"msrvtt": {"right_answers": str(path)}}))
+    evaluations = {"zero_shot/msrvtt", "fine_tuned/msrvtt"}
+    assert {role for role in before if before[role].key != after[0][role].key} == evaluations
+    assert {role for role in before if after[0][role].key != after[1][role].key} == evaluations
 
 
 def test_without_caches_no_cell_has_frames() -> None:

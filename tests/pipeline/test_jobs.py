@@ -51,6 +51,14 @@ def test_a_pack_holds_all_that_starts_from_one_checkpoint(tmp_path: Path) -> Non
     assert order.index(row.cells["finetune/msrvtt"].name) < order.index(row.cells["fine_tuned/msrvtt"].name)
 
 
+def test_later_galleries_are_made_in_a_job_of_their_own(tmp_path: Path) -> None:
+    """What trains on a set does not wait for them."""
+    plan = jobs(tmp_path, corpora={"msrvtt": {"world": {"galleries": 3}}})
+    pack = next(job for job in plan.by_id.values() if plan.grid.corpus("msrvtt", 2) in job.cells)
+    made = [cell for number in (2, 3) for cell in plan.grid.corpus_inputs("msrvtt", number, truth=True).values()]
+    assert {cell.name for cell in pack.cells} == {cell.name for cell in made}
+
+
 def test_markers_follow_the_receipts(tmp_path: Path) -> None:
     plan = jobs(tmp_path)
     plan.prepare()

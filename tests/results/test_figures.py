@@ -134,6 +134,7 @@ def test_main_metrics_start_with_the_expected(studies: dict[str, Path]) -> None:
         ("msrvtt/t2v/R@5", "msrvtt, text to video R@5 (%)"),
         ("msrvtt/zero_shot/order", "msrvtt zero-shot, order (%, chance 50)"),
         ("didemo/v2t_dsl/MdR", "didemo, video to text, transductive MdR (rank)"),
+        ("lsmdc/v2t/log2R", "lsmdc, video to text log2R (log2 rank)"),
         ("nmi/msrvtt", "NMI with msrvtt (0 to 1)"),
     ],
 )

@@ -25,6 +25,7 @@ from clipvip.results.report.terminal import markdown
         (66.6666, "msrvtt/zero_shot/order", "66.7"),
         (2.0, "msrvtt/t2v/MdR", "2.0"),
         (17.25, "msrvtt/v2t/MnR", "17.2"),
+        (3.5849, "msrvtt/t2v/log2R", "3.58"),
         (0.30249, "nmi/msrvtt", "0.302"),
         (0.5, "msrvtt/t2v/MRR", "0.500"),
         (8.25, "mean_words", "8.2"),
@@ -58,8 +59,8 @@ def test_intervals_stand_in_brackets_or_not_at_all() -> None:
 
 
 def test_units_of_differences() -> None:
-    units = [numbers.unit(name) for name in ("a/t2v/R@5", "a/order", "a/t2v/MdR", "nmi/a")]
-    assert units == [" points", " points", " ranks", ""]
+    units = [numbers.unit(name) for name in ("a/t2v/R@5", "a/order", "a/t2v/MdR", "a/t2v/log2R", "nmi/a")]
+    assert units == [" points", " points", " ranks", " doublings", ""]
 
 
 @pytest.mark.parametrize("make", [data_scale, domain_gap])

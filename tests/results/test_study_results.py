@@ -28,6 +28,7 @@ def test_scores_under_ties_equal_those_of_the_ranks_module(tmp_path: Path) -> No
     each = ranks.Ranks(*(torch.tensor(x, dtype=torch.float64) for x in ((best + worst) / 2, best, worst)))
     metrics = {f"t2v/R@{k}": ranks.recall(each, k) for k in (1, 5, 10)}
     metrics |= {"t2v/MdR": ranks.median_rank(each), "t2v/MnR": ranks.mean_rank(each)}
+    metrics["t2v/log2R"] = ranks.mean_log2_rank(each)
     (folder / "metrics.json").write_text(json.dumps(metrics))
     names = {"query": [f"{i:03d}" for i in range(NUM)], "clip_id": "c", "cluster": "s", "direction": "t2v"}
     rows = pd.DataFrame({**names, "rank": (best + worst) / 2, "best": best, "worst": worst})
@@ -38,3 +39,4 @@ def test_scores_under_ties_equal_those_of_the_ranks_module(tmp_path: Path) -> No
         assert (np.median(scores) if metric.endswith("MdR") else scores.mean()) == pytest.approx(value)
     places = [np.arange(b, w + 1) for b, w in zip(best, worst, strict=True)]
     assert answers.scores("MRR").tolist() == pytest.approx([(1 / row).mean() for row in places])
+    assert answers.scores("log2R").tolist() == pytest.approx([np.log2(row).mean() for row in places])

@@ -111,11 +111,13 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
     expect = [f"subtitles > {name} on nmi/msrvtt" for name in ("captions", "coco")]
     plan = plan_of(tmp_path, (0,), expect=expect, gap="gap")
     rows = [
-        (s, "msrvtt", i, each, each + 0.01 * i, each - 0.02, 50, 0.1, 0.5)
+        (s, "msrvtt", i, a, b, each + 0.01 * i * a - 0.02 * b, each - 0.01, each / 10, 0.004, 50, 0.1, 0.5)
         for s, values in nmi.items()
         for i, each in enumerate(values)
+        for a in (0, 1)
+        for b in (0, 1)
     ]
-    columns = ["source", "downstream", "repeat", "nmi", "nmi_source", "nmi_downstream"]
+    columns = ["source", "downstream", "repeat", "source_draw", "downstream_draw", "nmi", "ami", "mmd", "mmd_p"]
     columns += ["sentences", "share_source", "share_downstream"]
     folder = cell(tmp_path, "gap", "gap")
     pd.DataFrame(rows, columns=columns).to_csv(folder / "nmi.csv", index=False)
@@ -132,16 +134,16 @@ def test_gap_and_its_verdicts(tmp_path: Path) -> None:
         3,
         50,
     )
-    values, steps = np.array(nmi["subtitles"]), 0.01 * np.arange(3)
-    expected = repeated_draws.interval(values, [(values + steps, 0.1), (values - 0.02, 0.5)])
+    steps = 0.01 * np.arange(3)[:, None, None] * np.array([[0, 0], [1, 1]]) - 0.02 * np.array([[0, 1], [0, 1]])
+    crossed = {name: np.array(values)[:, None, None] + steps for name, values in nmi.items()}
+    expected = repeated_draws.positive_interval(crossed["subtitles"], (0.1, 0.5))
     assert first[["nmi", "low", "high"]].tolist() == pytest.approx(expected)
+    assert (first["mmd_p"], first["ami"]) == (0.004, pytest.approx(np.mean(nmi["subtitles"]) - 0.01))
     verdicts = found["verdicts"]
     assert verdicts["verdict"].tolist() == ["yes", "no difference that matters"]
     covers = found["language"].set_index("source")["covers/msrvtt"]
     assert covers.dropna().to_dict() == {"subtitles": 0.2, "captions": 0.5, "coco": 0.9}
-    difference = values - np.array(nmi["captions"])
-    anew = [(difference, 0.5), (difference + steps, 0.1), (difference - steps, 0.1)]  # the set's draws cancel out
-    paired = repeated_draws.interval(difference, anew)
+    paired = repeated_draws.interval(crossed["subtitles"] - crossed["captions"], (0.1, 0.5))
     assert verdicts.loc[0, ["difference", "low", "high"]].tolist() == pytest.approx(paired)
 
 

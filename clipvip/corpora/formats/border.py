@@ -59,6 +59,11 @@ class Border:
         if len(self.aside) < NAMED:
             self.aside.append({"record": f"{path}: {place}", "reason": reason})
 
+    def refuse(self) -> None:
+        """ValueError, naming the first, where a record was set aside."""
+        if self.aside:
+            raise ValueError(f"{self.aside[0]['record']}: {self.aside[0]['reason']}")
+
     def checked(self, kind: Kind[R], value: object, path: Path, place: str) -> R | None:
         """The value as a record of this kind; None where it is set aside."""
         self.records += 1

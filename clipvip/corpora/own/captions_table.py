@@ -75,9 +75,7 @@ def read(path: Path, media: Sequence[str]) -> Captions:
         else:
             split = _split(given["split"], path, number) if "split" in given else ""
             rows.append(Row(**{**given, "path": found, "text": clean(given["text"]), "split": split}))
-    if border.aside:  # a table written by hand: mended before anything is built on it
-        first = border.aside[0]
-        raise ValueError(f"{first['record']}: {first['reason']}")
+    border.refuse()  # a table written by hand is mended before anything is built on it
     return Captions(tuple(rows), tuple(dict.fromkeys(absent)), empty, frozenset(columns))
 
 

@@ -72,7 +72,8 @@ def draw(settings: WorldSettings, split: Split) -> list[Take]:
     if count and split not in kind.splits:
         known = ", ".join(kind.splits)
         raise ValueError(f"world part {settings.part!r}: clips.{split}: its format has no such split; give {known}")
-    key = (settings.seed, PARTS.index(settings.part), SPLITS.index(split))
+    later = (settings.gallery,) if settings.gallery > 1 else ()  # a stream of its own; that of the first stays
+    key = (settings.seed, PARTS.index(settings.part), SPLITS.index(split), *later)
     share = settings.twins if split in kind.twinned else 0.0
     takes: list[Take] = []
     owed = 0.0  # twins that are due; a scene that reads the same both ways passes its own on

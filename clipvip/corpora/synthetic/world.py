@@ -21,7 +21,7 @@ from clipvip.config.data import WorldSettings
 from clipvip.corpora.synthetic.addresses import addresses
 from clipvip.corpora.synthetic.annotations import WRITERS, Clip
 from clipvip.corpora.synthetic.ceiling import chance, fits, recall, rivals
-from clipvip.corpora.synthetic.clips import KINDS, PARTS, SPLITS, draw
+from clipvip.corpora.synthetic.clips import KINDS, PARTS, SPLITS, Split, draw
 from clipvip.corpora.synthetic.media import write_image, write_video
 from clipvip.corpora.synthetic.render import render
 from clipvip.corpora.synthetic.scenes import facts_at, named, reverse
@@ -65,13 +65,20 @@ def gather(settings: WorldSettings) -> list[Clip]:
     """The clips of all splits with address and texts, nothing rendered yet."""
     unknown = set(settings.clips) - set(SPLITS)
     assert not unknown, "the settings allow no other split"
+    if settings.gallery > 1:
+        return _of_split(settings, "test", before=sum(settings.clips.values()) - settings.clips["test"])
     clips: list[Clip] = []
     for split in SPLITS:
-        takes = draw(settings, split)
-        seconds = settings.frames / settings.fps
-        places = addresses(settings.part, settings.seed, split, len(takes), len(clips), seconds)
-        clips += [Clip(t, place, split, t.utterances) for t, place in zip(takes, places, strict=True)]
+        clips += _of_split(settings, split, before=len(clips))
     return _misaligned(settings, clips) if settings.part == "narrated" else clips
+
+
+def _of_split(settings: WorldSettings, split: Split, before: int) -> list[Clip]:
+    """`before` clips stand in the splits ahead of it; the ids of a later gallery follow those of the one before."""
+    takes, seconds = draw(settings, split), settings.frames / settings.fps
+    past = (settings.gallery - 1) * len(takes)
+    places = addresses(settings.part, settings.seed, split, past + len(takes), before, seconds)[past:]
+    return [Clip(take, place, split, take.utterances) for take, place in zip(takes, places, strict=True)]
 
 
 def _misaligned(settings: WorldSettings, clips: list[Clip]) -> list[Clip]:
@@ -109,6 +116,7 @@ def _truth(settings: WorldSettings, clips: Sequence[Clip]) -> tuple[pd.DataFrame
     for clip in clips:
         ids.setdefault((clip.split, clip.take.cluster), []).append(clip.address.clip_id)
     downstream = bool(KINDS[settings.part].twinned)
+    number = str(settings.gallery) if settings.gallery > 1 else ""
     rows = []
     for clip in clips:
         pair = ids[clip.split, clip.take.cluster]
@@ -117,7 +125,7 @@ def _truth(settings: WorldSettings, clips: Sequence[Clip]) -> tuple[pd.DataFrame
             {
                 "clip_id": clip.address.clip_id,
                 "split": clip.split,
-                "cluster": f"{settings.part}-{settings.seed}-{clip.split}-{clip.take.cluster:05d}",
+                "cluster": f"{settings.part}-{settings.seed}-{clip.split}{number}-{clip.take.cluster:05d}",
                 "twin": next((name for name in pair if name != clip.address.clip_id), None),
                 "scene": json.dumps(asdict(clip.take.scene)),
                 "middle": json.dumps(_middle(settings, clip)),

@@ -36,11 +36,12 @@ def verdicts(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def gap(folder: Path) -> pd.DataFrame:
-    """Language sources down, downstream sets across: NMI with its interval."""
-    rows = read(folder, study_files.GAP)
-    said = [numbers.with_interval(row["nmi"], row["low"], row["high"], "nmi") for _, row in rows.iterrows()]
-    return rows.assign(nmi=said).pivot_table(index="source", columns="downstream", values="nmi", aggfunc="first")
+def gap(folder: Path, measure: str = "nmi") -> pd.DataFrame:
+    """Language sources down, downstream sets across: NMI ("nmi"), "ami" or "mmd" with its interval, or "mmd_p"."""
+    rows, prefix = read(folder, study_files.GAP), "" if measure == "nmi" else f"{measure}_"
+    low, high = f"{prefix}low", f"{prefix}high"  # a p has none
+    said = [numbers.with_interval(row[measure], row.get(low), row.get(high), measure) for _, row in rows.iterrows()]
+    return rows.assign(said=said).pivot_table(index="source", columns="downstream", values="said", aggfunc="first")
 
 
 def language(folder: Path) -> pd.DataFrame:

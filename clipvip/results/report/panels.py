@@ -35,6 +35,7 @@ NOTE = "square and dashed line: the baseline;{}bar: 95 % interval; tick: one see
 DIRECTIONS = {"t2v": "text to video", "v2t": "video to text"}
 for _name, _words in list(DIRECTIONS.items()):
     DIRECTIONS |= {f"{_name}_dsl": f"{_words}, transductive", f"{_name}_qb": f"{_words}, transductive (QB-Norm)"}
+    DIRECTIONS |= {f"{_name}_any": f"{_words}, any right answer", f"{_name}_all": f"{_words}, all right answers"}
 
 
 def label(metric: str) -> str:
@@ -45,7 +46,7 @@ def label(metric: str) -> str:
     where = parts[0] + (" zero-shot" if "zero_shot" in parts else "") + (" ceiling" if "ceiling" in parts else "")
     if parts[-1] == "order":
         return f"{where}, order (%, chance 50)"
-    unit = "%" if parts[-1].startswith("R@") else "rank"
+    unit = "%" if parts[-1].startswith("R@") else "log2 rank" if parts[-1] == "log2R" else "rank"
     return f"{where}, {DIRECTIONS.get(parts[-2], parts[-2])} {parts[-1]} ({unit})"
 
 

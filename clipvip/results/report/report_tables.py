@@ -84,10 +84,16 @@ def gap(folder: Path) -> Table:
         [
             f"{row['source']} against {row['downstream']}",
             _cell(numbers.value(row["nmi"], "nmi"), numbers.interval(row["low"], row["high"], "nmi")),
+            *(
+                _cell(numbers.value(row[m], m), numbers.interval(row[f"{m}_low"], row[f"{m}_high"], m))
+                for m in ("ami", "mmd")
+            ),
+            {"text": numbers.value(row["mmd_p"], "mmd_p")},
         ]
         for _, row in pd.read_csv(folder / study_files.GAP).iterrows()
     ]
-    return {"caption": "Language domain gap: NMI, 0 (alike) to 1 (apart)", "heads": ["texts", "NMI"], "rows": rows}
+    caption = "Language domain gap: NMI and chance-adjusted AMI, 0 (alike) to 1 (apart); squared kernel MMD and its p"
+    return {"caption": caption, "heads": ["texts", "NMI", "AMI", "MMD", "p of MMD"], "rows": rows}
 
 
 def language(folder: Path) -> Table:

@@ -78,8 +78,10 @@ def final_metrics(cell: Finished, tags: dict[str, str]) -> dict[str, float]:
             found |= {prefix + key: value for key, value in json.loads(path.read_text()).items()}
     path = cell.folder / cell_files.NMI
     if path.is_file():
-        for row in pd.read_csv(path).groupby(["source", "downstream"], as_index=False)["nmi"].mean().itertuples():
-            found[f"nmi/{row.source}/{row.downstream}"] = row.nmi
+        measures = ["nmi", "ami", "mmd", "mmd_p"]
+        means = pd.read_csv(path).groupby(["source", "downstream"], as_index=False)[measures].mean()
+        for row in means.to_dict("records"):
+            found |= {f"{name}/{row['source']}/{row['downstream']}": row[name] for name in measures}
     numbers = {name: value for name, value in found.items() if isinstance(value, int | float) and math.isfinite(value)}
     return {metric_name(name): float(value) for name, value in numbers.items()}
 
@@ -138,7 +140,9 @@ def data(cell: Finished, reached: dict[str, Finished]) -> list[Data]:
         context = "validation" if role.startswith("validation:") else context
         source = str(corpus.settings.get("root") or "generated")
         counts = [corpus.receipt.get(name) for name in ("clips", "texts")]
-        found.append(Data(world.get("part") or corpus.settings["format"], key, context, source, counts[0], counts[1]))
+        name = str(world.get("part") or corpus.settings["format"])
+        name += f", gallery {world['gallery']}" if world.get("gallery", 1) > 1 else ""
+        found.append(Data(name, key, context, source, counts[0], counts[1]))
     return found
 
 
