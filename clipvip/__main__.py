@@ -3,11 +3,13 @@
 import argparse
 import sys
 
-from clipvip.commands import cells, data, model, results, run
+from clipvip.runtime import warm
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
+    from clipvip.commands import cells, data, model, results, run  # a command that is handed over needs none
+
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (run, cells, results, data, model):
@@ -17,6 +19,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; a user's error is one line, exit code 1."""
+    if words is None and (code := warm.ask(sys.argv[1:])) is not None:
+        return code
     arguments = parser().parse_args(words)
     try:
         return arguments.do(arguments) or 0
