@@ -140,7 +140,7 @@ def _rows(direction: str, ranks: Ranks, split: Split, truth: pd.DataFrame | None
         queries = [f"{clip_id}#{i}" for i, clip_id in enumerate(clip_ids)]
     else:
         owner, clip_ids, queries = list(range(len(split.clip_ids))), split.clip_ids, split.clip_ids
-    clusters = clip_ids if truth is None else [truth["cluster"].iloc[i] for i in owner]
+    clusters = clip_ids if truth is None else truth["cluster"].iloc[owner].tolist()
     columns = {"query": queries, "clip_id": clip_ids, "cluster": clusters, "direction": direction}
     return pd.DataFrame({**columns, "rank": ranks.rank, "best": ranks.best, "worst": ranks.worst})
 
@@ -155,13 +155,14 @@ def _order(
     split: Split,
 ) -> pd.DataFrame:
     """Rank 1 where a clip is nearer to its own text than to the same text run backwards, 2 where not, 1.5 in a tie."""
-    known = [i for i, owner in enumerate(split.owner.tolist()) if isinstance(truth["backwards"].iloc[owner], str)]
+    told = truth["backwards"].tolist()
+    known = [i for i, owner in enumerate(split.owner.tolist()) if isinstance(told[owner], str)]
     owner = split.owner[known]
-    backwards = [str(truth["backwards"].iloc[i]) for i in owner.tolist()]
+    backwards = [str(told[i]) for i in owner.tolist()]
     reverse = embed_texts(model, tokenizer, backwards, settings.max_tokens)
     margin = ((texts[known] - reverse) * videos[owner]).sum(dim=1)
     clip_ids = [split.clip_ids[i] for i in owner.tolist()]
-    clusters = [truth["cluster"].iloc[i] for i in owner.tolist()]
+    clusters = truth["cluster"].iloc[owner.tolist()].tolist()
     rank = 1.5 - 0.5 * torch.sign(margin).double()
     columns = {"query": clip_ids, "clip_id": clip_ids, "cluster": clusters, "direction": "order"}
     return pd.DataFrame({**columns, "rank": rank, "best": rank, "worst": rank})
