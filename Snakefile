@@ -27,6 +27,7 @@ include: "workflow/rules/sweeps.smk"
 
 onstart:
     stop_if_data_is_missing()
+    start_warm()
 
 
 onerror:

@@ -6,13 +6,13 @@ import errno
 import os
 import sys
 
-from clipvip.commands import cells, data, decide, model, own, results, run
-from clipvip.runtime import stopping
-from clipvip.runtime.legible import guarded
+from clipvip.runtime import stopping, warm
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
+    from clipvip.commands import cells, data, decide, model, own, results, run  # one that is handed over needs none
+
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for group in (run, cells, results, decide, data, model, own):
@@ -22,6 +22,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; what a user can mend is one line, exit code 1; asked to stop: `stopping.EXIT_CODE`."""
+    if words is None and (code := warm.ask(sys.argv[1:])) is not None:
+        return code
+    from clipvip.runtime.legible import guarded
+
     arguments = parser().parse_args(words)
     try:
         with stopping.heeded(), guarded():

@@ -35,6 +35,8 @@ class RunSettings(Usual, RunOptions):
     """show training at the MLflow store as it goes; null: where `tracking` is set"""
     pack: bool = True
     """evaluations and fine-tunings of one checkpoint share a process"""
+    warm: bool = True
+    """jobs on this machine are forked from a process that has the libraries loaded (Linux)"""
 
 
 class PublishedSettings(Settings):

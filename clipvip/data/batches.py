@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from clipvip.data.clips import Clips, Frames, Still
 from clipvip.runtime.distributed import share
 
+MOST_KNOWN = 100_000  # texts whose tokens are kept: some 60 MB
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -71,6 +73,7 @@ class Batches(Dataset[Batch]):
     keep_partial: bool = False  # what does not fill a batch is the last one of its epoch
     part: tuple[int, int] = (0, 1)  # of several processes: which this is, and how many; each reads its own rows
     _order: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+    _known: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # token ids of texts drawn before
 
     def __post_init__(self) -> None:
         if len(self.clip_ids) < 2:
@@ -118,7 +121,7 @@ class Batches(Dataset[Batch]):
             known = [texts.get(i, []) for i in ids]
             written += [k[rng.integers(len(k))] if k else "" for k, rng in zip(known, draws, strict=True)]
             present[role] = torch.tensor([bool(k) and seen for k, seen in zip(known, there, strict=True)])
-        tokens = tokenize(self.tokenizer, written, self.max_tokens)
+        tokens = tokenize_again(self.tokenizer, written, self.max_tokens, self._known)
         still = None if frame is None else torch.from_numpy(frame)
         return Batch(torch.from_numpy(video), still, tuple(self.texts), *tokens, present)
 
@@ -133,6 +136,28 @@ def tokenize(
     """Token ids and mask, padded to the longest text, cut at `max_tokens`."""
     found = tokenizer(texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
     return found["input_ids"], found["attention_mask"]
+
+
+def tokenize_again(
+    tokenizer: Any, texts: list[str], max_tokens: int, known: dict[str, np.ndarray]
+) -> tuple[Int[Tensor, "texts tokens"], Int[Tensor, "texts tokens"]]:
+    """The same as `tokenize`; ids of texts in `known` are taken from there, those of new ones join it up to MOST_KNOWN.
+
+    A run draws a text of a small corpus many times, and tokenising takes longer than all else of a batch.
+    """
+    if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
+        return tokenize(tokenizer, texts, max_tokens)
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    rows = tokenizer(new, truncation=True, max_length=max_tokens)["input_ids"] if new else []
+    fresh = {text: np.array(row, dtype=np.int64) for text, row in zip(new, rows, strict=True)}
+    found = [fresh[text] if text in fresh else known[text] for text in texts]
+    ids = np.full((len(texts), max(map(len, found))), tokenizer.pad_token_id, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for place, row in enumerate(found):
+        ids[place, : len(row)], mask[place, : len(row)] = row, 1
+    if len(known) + len(fresh) <= MOST_KNOWN:
+        known.update(fresh)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
 def stream(batches: Batches, start: int, stop: int, workers: int) -> Iterator[Batch]:

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
-from clipvip.data.batches import Batch, Batches, stream, texts_by_clip
+from clipvip.data.batches import Batch, Batches, stream, texts_by_clip, tokenize, tokenize_again
 from clipvip.data.clips import open_clips
 
 FRAMES = FramesSettings(size=24)
@@ -111,3 +111,15 @@ def test_the_last_batch_may_be_kept(corpus_inputs: dict[str, Path], tiny_clip_fo
     assert (len(whole), whole.per_epoch) == (3, 3.0)
     with pytest.raises(ValueError, match="2 processes cannot share the last 1 clips of an epoch; start fewer"):
         batches(corpus_inputs, tiny_clip_folder, keep_partial=True, part=(0, 2))
+
+
+def test_texts_drawn_again_have_the_tokens_of_the_tokenizer(tiny_clip_folder: Path) -> None:
+    tokenizer, known = AutoTokenizer.from_pretrained(tiny_clip_folder), dict[str, np.ndarray]()
+    batches = [["a red ring", "", "a"], ["a", "a red ring grows, then turns blue", "a"], ["", "a red ring"], ["a"] * 2]
+    for texts in batches:
+        for most in (4, 77):
+            again = tokenize_again(tokenizer, texts, most, known if most == 77 else {})
+            for found, expected in zip(again, tokenize(tokenizer, texts, most), strict=True):
+                assert torch.equal(found, expected)
+                assert found.dtype == expected.dtype
+    assert sorted(known) == ["", "a", "a red ring", "a red ring grows, then turns blue"]

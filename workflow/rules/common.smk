@@ -1,4 +1,6 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
+import atexit
+import contextlib
 import subprocess
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.results.tracking.moved import ARTIFACTS
+from clipvip.runtime import warm
 from clipvip.runtime.options import words
 from snakemake.exceptions import WorkflowError
 
@@ -58,6 +61,14 @@ def stop_if_data_is_missing():
                 ["data or models that this experiment names are not there:", *missing]
             )
         )
+
+
+def start_warm():
+    # Jobs of other machines, or with other numbers of threads, load the libraries themselves.
+    if RUN.warm and workflow.local_exec:
+        held = contextlib.ExitStack()
+        held.enter_context(warm.listening(RUN.threads))
+        atexit.register(held.close)
 
 
 def stage_times():

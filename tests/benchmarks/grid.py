@@ -1,0 +1,107 @@
+"""Processor seconds of a grid at an old commit and at the present code, by rule, taken in turn on one machine.
+
+    python tests/benchmarks/grid.py                      # a slice: the smallest world, every kind of cell
+    python tests/benchmarks/grid.py --full               # the one-seed grid of mini.yaml
+    python tests/benchmarks/grid.py --old d8599f0
+
+Each side is checked out by `git worktree` and run by `snakemake ablate_all` into an empty results folder. The time of a
+job is that of its process and of all that it started. A job that a warm process forks is timed by what it reports; what
+is left of the total (Snakemake, notebooks, the warm process itself) is the last line.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LOG = "BENCH_LOG"  # names the file that jobs append to
+# Before any command of the package: at the end of the process, its time and that of its children.
+HOOK = """
+import atexit, json, os, resource, sys
+def _said():
+    if os.getpid() == _me[0] and os.environ.get("BENCH_LOG"):
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        line = {"words": sys.argv[1:], "seconds": sum(each.ru_utime + each.ru_stime for each in used)}
+        with open(os.environ["BENCH_LOG"], "a") as file:
+            file.write(json.dumps(line) + "\\n")
+_me = [os.getpid()]
+os.register_at_fork(after_in_child=lambda: _me.__setitem__(0, os.getpid()))
+if sys.argv[0].endswith("clipvip") or "clipvip" in " ".join(sys.orig_argv[:4]):
+    atexit.register(_said)
+"""
+Times = dict[str, float]
+
+
+def kind(words: list[str]) -> str:
+    """What a job is called in the table: its command, and for cells the stages that it makes."""
+    if not words or words[0] != "run":
+        return words[0] if words else "other"
+    stages = dict.fromkeys(Path(word).name.split("-")[0] for word in words if word.endswith(".json"))
+    return "run " + "+".join(stages)
+
+
+def by_rule(log: Path, total: float) -> Times:
+    """Seconds by kind of job, largest first, and what no job reports."""
+    times: defaultdict[str, float] = defaultdict(float)
+    for line in log.read_text().splitlines():
+        read = json.loads(line)
+        times[kind(read["words"])] += read["seconds"]
+    found = dict(sorted(times.items(), key=lambda pair: -pair[1]))
+    return found | {"workflow, notebooks and the rest": total - sum(times.values())}
+
+
+def measured(code: Path, experiment: str, folder: Path, cores: int) -> Times:
+    """One run of the grid by the code in `code`, into `folder`."""
+    hook, log = folder / "hook", folder / "log"
+    hook.mkdir(parents=True)
+    (hook / "sitecustomize.py").write_text(HOOK)
+    log.touch()
+    environment = os.environ | {"PYTHONPATH": f"{hook}:{code}", LOG: str(log), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = ["snakemake", "--cores", str(cores), "--configfile", experiment]
+    command += ["--config", f"results={folder / 'results'}", "--", "ablate_all"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with open(folder / "output", "w") as output:
+        subprocess.run(command, cwd=code, env=environment, check=True, stdout=output, stderr=subprocess.STDOUT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return by_rule(log, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def table(old: Times, new: Times) -> str:
+    """Markdown: a line a kind of job, and the ratio of the totals."""
+    lines = ["| job | old [s] | new [s] |", "|---|---|---|"]
+    lines += [f"| {name} | {old.get(name, 0):.1f} | {new.get(name, 0):.1f} |" for name in old | new]
+    sums = sum(old.values()), sum(new.values())
+    return "\n".join([*lines, f"| all | {sums[0]:.1f} | {sums[1]:.1f} |", f"\nratio {sums[1] / sums[0]:.3f}"])
+
+
+def main() -> None:
+    """Measure both and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--old", default="d8599f0", help="commit to compare with")
+    parser.add_argument("--full", action="store_true", help="mini.yaml in place of smoke.yaml")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    experiment = f"experiments/{'mini' if arguments.full else 'smoke'}.yaml"
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {"old": arguments.old, "new": "HEAD"}
+        found: dict[str, Times] = {}
+        for side, commit in sides.items():
+            code = Path(folder) / f"{side}-code"
+            git = ["git", "-C", str(ROOT), "worktree"]
+            subprocess.run([*git, "add", "--detach", "--quiet", str(code), commit], check=True)
+            try:
+                found[side] = measured(code, experiment, Path(folder) / side, arguments.cores)
+            finally:
+                subprocess.run([*git, "remove", "--force", str(code)], check=True)
+            print(f"{side}: {sum(found[side].values()):.1f} s", file=sys.stderr, flush=True)
+        print(table(found["old"], found["new"]))
+
+
+if __name__ == "__main__":
+    main()
