@@ -166,7 +166,7 @@ class Jobs:
             text = json.dumps(self.plan(study), indent=1) + "\n"
             if not path.exists() or path.read_text() != text:
                 write_whole(path, text)
-            registered.record(self.plan(study), path.parent)
+            registered.record({**self.plan(study), "results": str(self.root)}, path.parent)
             made = all(Path(marker).exists() for marker in self.study_markers(study))
             if not made or not path.with_name(study_files.TABLE).exists():
                 Path(self.table_marker(study)).unlink(missing_ok=True)

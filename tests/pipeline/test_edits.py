@@ -116,7 +116,7 @@ def with_dependents(grid: Grid, edit: Edit) -> set[str]:
     """The cells that the edit concerns and all that is made from them, frame caches apart: they only save decoding."""
     found: set[str] = set()
     for cell in grid.cells.values():
-        inputs = {role: other for role, other in cell.inputs.items() if not cells._unkeyed(role)}
+        inputs = {role: other for role, other in cell.inputs.items() if not cells.unkeyed(role)}
         if edit.concerns(cell) or any(other.name in found for other in inputs.values()):
             found.add(cell.name)
     return found

@@ -50,7 +50,7 @@ def _published(folder: Path) -> str:
 
 def _left_out(plan: dict[str, Any]) -> dict[str, str]:
     """Set, language source or variant that is not there -> why."""
-    return (plan.get("left_out") or {}) | {r["variant"]: r["not_run"] for r in plan["rows"] if r.get("not_run")}
+    return (plan.get("left_out") or {}) | {r["variant"]: r["not_run"] for r in plan.get("rows", []) if r.get("not_run")}
 
 
 def _decides(row: Any) -> str:
