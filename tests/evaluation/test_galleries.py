@@ -73,7 +73,7 @@ def test_each_gallery_is_ranked_by_itself(
 
     def embedded(prefix: str, name: str) -> tuple[torch.Tensor, torch.Tensor, Split]:
         clips = open_clips(inputs, FRAMES, prefix)
-        split = open_split(inputs[f"{prefix}corpus"], clips, name)
+        split = open_split(inputs[f"{prefix}corpus"], name)
         return embed_clips(model, clips, split.clip_ids, 4), embed_texts(model, tokenizer, split.texts, 77), split
 
     *bank, _ = embedded("", "train")
@@ -120,7 +120,7 @@ def test_galleries_that_share_a_clip_are_refused(inputs: dict[str, Path], tmp_pa
 def test_further_right_answers_equal_a_loop(inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path) -> None:
     corpus = {role: inputs[role] for role in ("corpus", "frames")}
     clips = open_clips(corpus, FRAMES)
-    split = open_split(inputs["corpus"], clips, "test")
+    split = open_split(inputs["corpus"], "test")
     ids = split.clip_ids
     asked = [(0, 3), (0, 5), (1, 0), (7, 2), (7, 0)]
     path = tmp_path / "more.csv"

@@ -41,7 +41,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "runtime").mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "runtime" / "__init__.py").touch()
-    for name in ("warm", "warm_server"):
+    for name in ("warm", "warm_server", "stopping"):
         text = Path(warm.__file__).with_name(f"{name}.py").read_text()
         (package / "runtime" / f"{name}.py").write_text(text)
     (package / "__main__.py").write_text(COMMAND)

@@ -55,7 +55,7 @@ def test_the_starting_point_stays_where_training_only_hurts(
     assert found["kept"] == means.idxmax()
     model = ClipVip.from_pretrained(tmp_path / "wild" / "model").eval()
     clips = open_clips(corpus, FRAMES)
-    again = validation(model, load_tokenizer(start), clips, open_split(corpus["corpus"], clips, "val"), 4, 77)
+    again = validation(model, load_tokenizer(start), clips, open_split(corpus["corpus"], "val"), 4, 77)
     assert sum(again.values()) / 3 == pytest.approx(means.max()), "the weights kept are those of that step"
     own = ClipVip.from_pretrained(tiny_clip_folder, MODEL, seed=0).state_dict()
     same = all(torch.equal(value, own[name]) for name, value in model.state_dict().items())
