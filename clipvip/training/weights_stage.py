@@ -37,7 +37,7 @@ def make(settings: WeightsCell, inputs: dict[str, Path], out: Path, run: Run) ->
             "tokenizer that it was trained with"
         )
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return {"source": settings.source, "content": settings.content, "parameters": parameters}
+    return {"source": settings.source, "source_content": settings.content, "parameters": parameters}
 
 
 def _copy(place: Path, clip: Path, folder: Path, source: str) -> ModelSettings:

@@ -25,10 +25,10 @@ BROKEN = "MSRVTT_Videos/video2.mp4"
 
 
 def raw(root: Path) -> Path:
-    """An MSR-VTT of real videos of 20 frames at 10 a second, one of them cut short, and one image."""
+    """An MSR-VTT of real videos of 20 frames and more at 10 a second, no two alike, one of them cut short."""
     write_msrvtt(root)
-    for path in (root / "MSRVTT_Videos").iterdir():
-        write_video(path, ramp(20, 96, 160), fps=10.0, form="mp4")
+    for number, path in enumerate(sorted((root / "MSRVTT_Videos").iterdir())):
+        write_video(path, ramp(20 + number, 96, 160), fps=10.0, form="mp4")
     whole = (root / BROKEN).read_bytes()
     (root / BROKEN).write_bytes(whole[: len(whole) // 2])
     (root / ".hidden").touch()

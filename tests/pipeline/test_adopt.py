@@ -13,6 +13,7 @@ import pytest
 from clipvip.config.data import CorpusSettings, FramesSettings, WorldSettings
 from clipvip.corpora import reading
 from clipvip.corpora.formats import msrvtt
+from clipvip.corpora.formats.border import Border
 from clipvip.pipeline.adopt import Adoption, adopt
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.runner import run_spec
@@ -94,8 +95,8 @@ def test_the_quickest_cell_of_a_stage_and_format_is_made_again(made: Path) -> No
 def test_a_changed_result_is_refused_with_file_and_place(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = [receipt(made, cell.name) for cell in chain()]
 
-    def read(root: Path, settings: CorpusSettings) -> Any:
-        for clip in msrvtt.read(root, settings):
+    def read(root: Path, settings: CorpusSettings, border: Border) -> Any:
+        for clip in msrvtt.read(root, settings, border):
             yield replace(clip, texts=tuple(text.upper() for text in clip.texts))
 
     monkeypatch.setitem(reading.READERS, "msrvtt", (read, msrvtt.SOURCE))

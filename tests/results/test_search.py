@@ -13,7 +13,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote
@@ -21,14 +20,14 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from own_videos import write_videos
+from page_parts import Parts
 from PIL import Image
 from video_files import ramp, write_video
 
 import clipvip
 from clipvip.__main__ import main
-from clipvip.evaluation.search.index import Hit, Moment, of_text, open_index
-from clipvip.results.search import page, server
-from clipvip.results.search.strips import WIDTH, cells, strip
+from clipvip.evaluation.search.index import of_text, open_index
+from clipvip.results.search import server
 
 MARKUP = '<img src=x onerror=alert(1)>"&amp;.mp4'
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -43,25 +42,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_video(root / "secret.mp4", ramp(4))
     (root / "videos/out.mp4").symlink_to(root / "secret.mp4")
     return root / "videos"
-
-
-class Parts(HTMLParser):
-    """Elements of a page with their attributes, and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def test_a_list_and_a_page(
@@ -101,22 +81,6 @@ def test_videos_like_one(tiny_clip_folder: Path, folder: Path, capsys: pytest.Ca
     for words in ([], ["a dog", "--video", str(own)]):
         assert main(["search", str(tiny_clip_folder), str(folder), *words]) == 1
         assert "either a text or --video" in capsys.readouterr().err
-
-
-def test_strips_show_the_frames_asked_for_and_the_best_one(tmp_path: Path) -> None:
-    hit = Hit("x", 0.5, 0, tuple(Moment(float(i), 0.9 if i == 4 else 0.1) for i in range(12)), 4)
-    shown = cells(hit)
-    assert [cell.moment.seconds for cell in shown] == [0, 2, 4, 7, 9, 11]
-    assert [cell.best for cell in shown] == [False, False, True, False, False, False]
-    assert [cell.best for cell in cells(Hit("x", 0.5, 0, (Moment(0.0, 0.5),) * 2, 1))] == [False, True]
-    path = write_video(tmp_path / "a.mp4", ramp(16, 120, 160), fps=2.0)
-    picture = np.asarray(Image.open(BytesIO(strip(path, [0.0, 2.5, 99.0]))).convert("L"), dtype=float)
-    shades = [picture[:, place * WIDTH + 5 : (place + 1) * WIDTH - 5].mean() for place in range(3)]
-    assert [round((shade - 10) / 12) for shade in shades] == [0, 5, 15]  # a time after the end: the last frame
-
-
-def test_moments_as_people_read_them() -> None:
-    assert [page.clock(each) for each in (0.0, 9.96, 72.44, 3599.96)] == ["0:00.0", "0:10.0", "1:12.4", "60:00.0"]
 
 
 @pytest.fixture(scope="module")

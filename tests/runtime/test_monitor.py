@@ -88,19 +88,20 @@ def test_processor_time_and_memory_are_summed_over_the_tree(tmp_path: Path, monk
     assert usage._row() == ["15.0", "90", "7", ""]
 
 
-@pytest.mark.parametrize(
-    ("importing", "initialized", "expected"), [(True, True, ""), (False, False, ""), (False, True, "3")]
-)
+@pytest.mark.parametrize("importing", ["torch", "torch.cuda", "neither"])
+@pytest.mark.parametrize(("initialized", "expected"), [(False, ""), (True, "3")])
 def test_torch_is_left_alone_until_it_is_imported(
-    monkeypatch: pytest.MonkeyPatch, importing: bool, initialized: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch, importing: str, initialized: bool, expected: str
 ) -> None:
-    """While another thread imports it, it has no `cuda` yet."""
-    cuda = SimpleNamespace(is_initialized=lambda: initialized, memory_reserved=lambda: 3 * monitor.MB)
-    torch = SimpleNamespace(__spec__=SimpleNamespace(_initializing=importing))
-    if not importing:
-        torch.cuda = cuda
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    assert monitor._gpu() == expected
+    """While another thread imports it or its `cuda`, either is listed and half there; `torch` need not have `cuda`."""
+    for name in ("torch", "torch.cuda"):
+        module = SimpleNamespace(__spec__=SimpleNamespace(_initializing=name == importing))
+        if name == "torch.cuda":
+            module.is_initialized, module.memory_reserved = lambda: initialized, lambda: 3 * monitor.MB
+        monkeypatch.setitem(sys.modules, name, module)
+    assert monitor._gpu() == (expected if importing == "neither" else "")
+    monkeypatch.delitem(sys.modules, "torch.cuda")
+    assert monitor._gpu() == ""
 
 
 def test_a_short_job_has_one_sample_and_a_failed_one_too(tmp_path: Path) -> None:

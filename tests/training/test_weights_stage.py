@@ -35,7 +35,7 @@ def test_the_cell_holds_the_converted_file(tmp_path: Path, tiny_clip_folder: Pat
     here, there = (load_file(folder / "model.safetensors") for folder in (made / "model", tmp_path / "by_hand"))
     assert here.keys() == there.keys()
     assert all(torch.equal(here[name], there[name]) for name in here)
-    assert json.loads((made / "receipt.json").read_text())["content"] == content_of(str(released))
+    assert json.loads((made / "receipt.json").read_text())["source_content"] == content_of(str(released))
 
 
 def test_a_folder_goes_the_same_way(tmp_path: Path, tiny_clip_folder: Path, released: Path) -> None:

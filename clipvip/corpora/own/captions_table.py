@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 
 from clipvip.corpora.formats.annotation import Split, clean
 from clipvip.corpora.formats.border import Border
+from clipvip.corpora.formats.folder import NAME as ANNOTATIONS
 from clipvip.corpora.own.look import few
 
-NAMES = ("captions.csv", "annotations.csv")  # looked for in the folder, the first that is there is read
+NAMES = ("captions.csv", ANNOTATIONS)  # looked for in the folder, the first that is there is read
 COLUMNS = {  # of the folder format -> how others call them, in lower case
     "path": ("path", "file", "filename", "file_name", "video", "video_path", "video_id", "image", "name"),
     "text": ("text", "caption", "sentence", "description", "query"),
