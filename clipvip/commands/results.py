@@ -1,4 +1,5 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`, `compare`."""
+"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`,
+`export`, `import`, `compare`."""
 
 import argparse
 from pathlib import Path
@@ -110,7 +111,11 @@ def add(commands: Any) -> None:
     one.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the page (default: docs/results.md)")
     one.add_argument("--readme", type=Path, help="also refresh the verdicts between the marks of this page")
     one.set_defaults(do=_results_page)
+    _add_archive(commands)
+    _add_compare(commands)
 
+
+def _add_archive(commands: Any) -> None:
     one = commands.add_parser("export", help="write a study with what its cells say as one file (an RO-Crate)")
     one.add_argument("study", type=Path, help="study folder, for example results/mini/studies/main")
     one.add_argument("file", type=Path, help="the file to write, for example main.crate.zip")
@@ -120,6 +125,9 @@ def add(commands: Any) -> None:
     one.add_argument("file", type=Path, help="a file that `clipvip export` wrote")
     one.add_argument("results", type=Path, help="results folder; best one of its own")
     one.set_defaults(do=_import)
+
+
+def _add_compare(commands: Any) -> None:
     one = commands.add_parser(
         "compare",
         help="compare two runs of an experiment: outcomes, and figures inside the other's interval; exit 1 if too few",
