@@ -65,7 +65,7 @@ def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 
 
 def ask(words: list[str]) -> int | None:
-    """The exit code of a command that the server ran; None where none listens or its environment is another one."""
+    """The exit code of a command that the server ran; None where none listens, or it took nothing or declined."""
     address = os.environ.get(ADDRESS)
     if address is None:
         return None
@@ -76,9 +76,15 @@ def ask(words: list[str]) -> int | None:
             return None
         whole = {"words": words, "folder": os.getcwd(), "environment": dict(os.environ), "prefix": sys.prefix}
         body = json.dumps(whole).encode()
-        socket.send_fds(line, [LENGTH.pack(len(body))], [0, 1, 2])
-        line.sendall(body)
-        if line.recv(1) != ACCEPTED:
+        try:
+            socket.send_fds(line, [LENGTH.pack(len(body))], [0, 1, 2])
+            line.sendall(body)
+            answer = line.recv(1)
+        except ConnectionError:  # it ended with our request unread
+            return None
+        if answer != ACCEPTED:
+            if answer != DECLINED:
+                return None
             others = b"".join(iter(lambda: line.recv(4096), b"")).decode()
             print(f"clipvip: the warm process does not run this, it differs in {others}", file=sys.stderr)
             return None

@@ -2,15 +2,17 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clipvip.runtime import warm
+from clipvip.runtime import stopping, warm
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no server is started")
 
@@ -28,6 +30,14 @@ if word == "fail":
     raise RuntimeError("no such luck")
 if word == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
+if word == "heed":
+    from clipvip.runtime import stopping
+    try:
+        with stopping.heeded():
+            open(sys.argv[2], "w").write(str(os.getpid()))
+            time.sleep(60)
+    except stopping.Stopped:
+        sys.exit(stopping.EXIT_CODE)
 if word == "wait":
     open(sys.argv[2], "w").write(str(os.getpid()))
     time.sleep(60)
@@ -98,6 +108,24 @@ def test_nobody_listens(tmp_path: Path) -> None:
     assert ask("say", folder=tmp_path, **{warm.ADDRESS: str(tmp_path / "gone")}).returncode == 99
 
 
+@pytest.mark.parametrize("reads", [0, 1 << 20], ids=["unread", "read"])
+def test_a_server_that_ends_before_it_answers_has_run_nothing(tmp_path: Path, reads: int) -> None:
+    with socket.socket(socket.AF_UNIX) as listen:
+        listen.bind(str(tmp_path / "warm"))
+        listen.listen()
+
+        def end() -> None:
+            with listen.accept()[0] as line:
+                time.sleep(0.2)  # all has been sent
+                line.recv(reads)
+
+        server = threading.Thread(target=end)
+        server.start()
+        found = ask("say", folder=tmp_path, **{warm.ADDRESS: str(tmp_path / "warm")})
+        server.join()
+    assert (found.returncode, found.stderr) == (99, "")
+
+
 def gone(pid: int) -> bool:
     """Whether the process ends within a few seconds; one that waits to be buried is gone."""
     for _ in range(100):
@@ -119,10 +147,10 @@ def begun(path: Path) -> int:
     raise AssertionError(f"{path} was not written")
 
 
-def waiting(folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
+def waiting(folder: Path, word: str = "wait") -> tuple["subprocess.Popen[bytes]", int]:
     """Whoever asked for a command that waits, and the command's process."""
     code = f"import sys; sys.path[:0] = [{str(Path(warm.__file__).parents[2])!r}]; from clipvip.runtime import warm\n"
-    code += f"warm.ask(['wait', {str(folder / 'pid')!r}])"
+    code += f"sys.exit(warm.ask([{word!r}, {str(folder / 'pid')!r}]))"
     environment = {name: value for name, value in os.environ.items() if name != PHASE}
     asker = subprocess.Popen(
         ["bash", "-c", 'exec "$@"', "bash", sys.executable, "-c", code], cwd=folder, env=environment
@@ -134,6 +162,26 @@ def test_a_command_ends_with_whoever_asked(server: Path) -> None:
     asker, command = waiting(server)
     asker.kill()
     asker.wait()
+    assert gone(command)
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_a_request_to_stop_reaches_the_command_and_its_exit_code_comes_back(
+    server: Path, number: signal.Signals
+) -> None:
+    asker, command = waiting(server, "heed")
+    for _ in range(100):
+        if catches(asker.pid, number):
+            break
+        time.sleep(0.1)
+    asker.send_signal(number)
+    assert asker.wait(60) == stopping.EXIT_CODE
     assert gone(command)
 
 
