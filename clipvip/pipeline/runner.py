@@ -125,6 +125,8 @@ def _write(task: Task, out: Path, run: Run) -> None:
         "commit": commit(),
         "machine": machine(),
     }
+    if lost := sorted(facts.keys() & own.keys()):
+        raise AssertionError(f"{task.stage}: {', '.join(lost)} of its facts would be overwritten; name them otherwise")
     receipts.write(out, {**facts, **own})
 
 
