@@ -6,14 +6,17 @@ from typing import Any
 
 
 def _table(arguments: argparse.Namespace) -> None:
+    from clipvip.results import study_files
     from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tables import make, make_all
 
     folders = [path.parent for path in arguments.plan]
     for folder in folders:
         refuse_if_empty(read_plan(folder), folder)
-    if len(folders) == 1:
-        print(make(read_plan(folders[0]), folders[0]))
+    beside = list(folders[0].resolve().parent.glob(f"*/{study_files.PLAN}"))
+    if len(folders) < len(beside):  # of one study while others may be running
+        for folder in folders:
+            print(make(read_plan(folder), folder))
     else:
         for name, counts in make_all(folders).items():
             print(f"{name}: {counts}")

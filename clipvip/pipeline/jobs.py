@@ -146,6 +146,12 @@ class Jobs:
         made_from = digest([self.plan(study), self.study_markers(study)])
         return str(self.root / "jobs" / "table" / f"{self.grid.experiment.name}-{study.name}-{made_from}")
 
+    @property
+    def tables_marker(self) -> str:
+        """The file that says the tables of all studies are made together."""
+        made_from = digest([self.table_marker(study) for study in self.grid.studies.values()])
+        return str(self.root / "jobs" / "tables" / f"{self.grid.experiment.name}-{made_from}")
+
     def plan(self, study: Study) -> dict[str, object]:
         """What a study's table is made from, as plain data."""
         return plan_of(self.grid, study, self.noise_content)
@@ -170,6 +176,7 @@ class Jobs:
             made = all(Path(marker).exists() for marker in self.study_markers(study))
             if not made or not path.with_name(study_files.TABLE).exists():
                 Path(self.table_marker(study)).unlink(missing_ok=True)
+                Path(self.tables_marker).unlink(missing_ok=True)
 
     def _sync_store(self) -> None:
         """A store that is gone is filled again from the cells."""

@@ -42,6 +42,27 @@ rule table:
         "clipvip table {input.plan:q} 2>&1 | tee {log:q}"
 
 
+rule all_tables:
+    # The tables of all studies again, with the training noise of the whole experiment.
+    input:
+        [JOBS.table_marker(study) for study in JOBS.grid.studies.values()],
+    output:
+        touch(f"{ROOT}/jobs/tables/{JOBS.grid.experiment.name}-{{job}}"),
+    log:
+        f"{ROOT}/logs/tables-{{job}}.log",
+    conda:
+        "../../environment.yml"
+    threads: ASKS["table"].threads
+    resources:
+        mem_mb=ASKS["table"].memory_mb,
+        runtime=ASKS["table"].minutes,
+        gpu=ASKS["table"].gpus,
+    params:
+        plans=[f"{HOME}/studies/{study}/plan.json" for study in STUDIES],
+    shell:
+        "clipvip table {params.plans:q} 2>&1 | tee {log:q}"
+
+
 rule notebook:
     # The study's notebook with its outputs, and its figure.
     input:
@@ -117,7 +138,7 @@ rule track:
 
 
 rule report:
-    # All tables again, with the training noise of the whole experiment; then one page, readable offline.
+    # One page that gathers the studies, readable offline.
     input:
         [made for study in STUDIES for made in made_of(study)],
         ancient("clipvip/results/report/page.html.j2"),
@@ -134,10 +155,8 @@ rule report:
         gpu=ASKS["report"].gpus,
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],
-        plans=[f"{HOME}/studies/{study}/plan.json" for study in STUDIES],
     shell:
-        "(clipvip table {params.plans:q} && clipvip report {params.folders:q} --out {output:q})"
-        " 2>&1 | tee {log:q}"
+        "clipvip report {params.folders:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 for study in STUDIES:

@@ -1,6 +1,7 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
 import atexit
 import contextlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -75,12 +76,28 @@ def stage_times():
     return times(JOBS)
 
 
+def whole():
+    # Whether all studies are asked for. Their tables then share one estimate of training noise, so what is made from
+    # tables waits for all of them. Jobs in processes of their own are told by the environment.
+    if workflow.is_main_process:
+        settings = workflow.dag_settings
+        asked = {str(each) for each in (settings.targets if settings else ())}
+        every = {"all", "ablate_all", "report", f"{HOME}/report.html"}
+        os.environ["CLIPVIP_WHOLE"] = "yes" if not asked or asked & every else "no"
+    return os.environ.get("CLIPVIP_WHOLE", "yes") == "yes"
+
+
+WHOLE = whole()
+
+
 def table_made(wildcards):
+    if WHOLE:
+        return JOBS.tables_marker
     return JOBS.table_marker(JOBS.grid.studies[wildcards.study])
 
 
 def tables_made():
-    return [JOBS.table_marker(study) for study in JOBS.grid.studies.values()]
+    return JOBS.tables_marker
 
 
 def tables_of_what_is_there():
@@ -90,11 +107,9 @@ def tables_of_what_is_there():
         for study in JOBS.grid.studies.values()
         if any(Path(marker).exists() for marker in JOBS.study_markers(study))
     ]
-    for study in studies:
-        if not Path(JOBS.table_marker(study)).exists():
-            plan = JOBS.study_folder(study.name) / "plan.json"
-            subprocess.run(["clipvip", "table", plan], check=False)
     if studies:
+        plans = [JOBS.study_folder(study.name) / "plan.json" for study in studies]
+        subprocess.run(["clipvip", "table", *plans], check=False)
         folders = [JOBS.study_folder(study.name) for study in studies]
         page = f"{HOME}/report.html"
         subprocess.run(["clipvip", "report", *folders, "--out", page], check=False)
