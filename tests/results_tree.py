@@ -185,12 +185,12 @@ class Tree:
             cells[f"fine_tuned/{name}"] = self.evaluate(tuned, name, quality * FINE["fine_tuned"]).name
         return {"variant": variant, "seed": seed, "cells": cells}
 
-    def study(self, name: str, rows: list[dict[str, Any]], **more: Any) -> Path:
+    def study(self, name: str, rows: list[dict[str, Any]], *, experiment: str = "mini", **more: Any) -> Path:
         """A study folder with its plan."""
-        folder = self.results / "mini" / "studies" / name
+        folder = self.results / experiment / "studies" / name
         folder.mkdir(parents=True, exist_ok=True)
         plan = {
-            "experiment": "mini",
+            "experiment": experiment,
             "study": name,
             "title": f"Does {name} matter?",
             "claim": "It matters a lot",

@@ -74,7 +74,7 @@ studies:
       proxies: {{model: {{pooling: proxies}}}} # new tokens that see all frames
       # sixteen_frames: {{model: {{pooling: mean}}, finetune: {{num_frames: 16}}}}
       # faster: {{model: {{pooling: mean}}, finetune: {{optim: {{lr: 1.0e-5}}}}}}
-    # what you expect, as a test with a verdict (yes, no or undetermined):
+    # what you expect, as a test whose outcome is yes, no, no difference that matters, cannot tell or one run:
     # expect: [proxies > mean on {facts.name}/t2v/R@1]
 """
 

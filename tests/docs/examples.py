@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -16,7 +17,7 @@ import yaml
 from clipvip.__main__ import main, parser
 from clipvip.config.base import build
 from clipvip.config.data import CorpusSettings
-from clipvip.config.experiment import RunSettings
+from clipvip.config.experiment import PublishedSettings, RunSettings
 from clipvip.config.study import StudySettings
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,10 @@ def copy_of_the_project(root: Path) -> Path:
     best = root / "results/mini/sweeps/pretrain/best.yaml"
     best.parent.mkdir(parents=True)
     best.write_text("name: mini_pretrain_best\npretrain: {objective: d, optim: {lr: 2.0e-3}}\n")
+    published = textwrap.dedent(block(ROOT / "docs/reproducing.md", "yaml"))
+    (root / "published.yaml").write_text(published)
+    weights = yaml.safe_load(published)["published"]["weights"]
+    (root / weights).write_bytes(b"released")  # a dry run takes its digest and reads no tensor
     return root
 
 
@@ -113,6 +118,8 @@ def check_yaml(text: str) -> None:
                 build(CorpusSettings, corpus, key)
         elif name == "run":
             build(RunSettings, part, name)
+        elif name == "published":
+            build(PublishedSettings, part, name)
         else:
             build(StudySettings, part, name)
 

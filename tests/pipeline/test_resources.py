@@ -16,6 +16,7 @@ from clipvip.config.base import read_yaml
 from clipvip.config.data import CorpusSettings
 from clipvip.config.experiment import RunSettings
 from clipvip.config.resources import ACCELERATED, OTHER_RULES, all_ask, asks
+from clipvip.corpora.formats.border import Border
 from clipvip.corpora.reading import READERS
 
 ROOT = Path(__file__).parents[2]
@@ -44,10 +45,13 @@ def resources(printed: str) -> dict[str, dict[str, str]]:
 
 
 def found(listing: Path, name: str) -> dict[str, int]:
-    """Clips by split that a reader finds in a listing."""
+    """Clips by split that a reader finds in a listing, none of whose records it sets aside."""
     settings = CorpusSettings.model_validate({"format": name, "root": str(listing / name)})
-    clips = READERS[settings.format][0](listing / name, settings)
-    return dict(Counter(split for _, split in {(clip.clip_id, clip.split) for clip in clips}))
+    border = Border()
+    clips = set((clip.clip_id, clip.split) for clip in READERS[settings.format][0](listing / name, settings, border))
+    assert border.records
+    assert border.aside == []
+    return dict(Counter(split for _, split in clips))
 
 
 @pytest.mark.parametrize("name", ["base_32", "smoke"])
