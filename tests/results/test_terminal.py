@@ -26,7 +26,7 @@ WHOLE = """**Does it matter?** ({folder})
 | clip | 10.0 (1.8 to 21.0) | 30.2 | 15.0 |
 | clip_vip | 100.0 (100.0 to 100.0) | 87.5 | 0.0 (-1.1 to 1.0) |
 
-| the paper leads one to expect | here | difference (95 % interval) | what would decide |
+| expected | here | difference (95 % interval) | what would decide |
 | --- | --- | --- | --- |
 | clip_vip > clip on a/t2v/R@1 | holds | +90.0 (-1.4 to +98.7) |  |
 | clip > clip_vip on nmi/a | cannot tell | +0.250 (-0.001 to +0.123) |  |"""
@@ -80,7 +80,7 @@ def test_a_study_worked_out_by_hand(tmp_path: Path) -> None:
         "| --- | --- | --- |\n"
         "| clip | 33.3 (25.0 to 41.7) | 50.0 |\n"
         "| clip_vip | 50.0 (42.0 to 58.0) | – |\n\n"
-        "| the paper leads one to expect | here | difference (95 % interval) | what would decide |\n"
+        "| expected | here | difference (95 % interval) | what would decide |\n"
         "| --- | --- | --- | --- |\n"
         "| clip_vip > clip on msrvtt/t2v/R@1 | yes | +16.7 (+8.3 to +25.0) |  |\n"
         "| a > b on nmi/msrvtt | cannot tell | +0.000 (-0.010 to +0.011) |  |"
