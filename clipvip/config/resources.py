@@ -11,6 +11,7 @@ from clipvip.config.registry import JOB_RULES
 OTHER_RULES = {
     "store": False,
     "table": False,
+    "all_tables": False,
     "notebook": False,
     "general_notebook": False,
     "track": False,

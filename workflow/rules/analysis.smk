@@ -52,11 +52,11 @@ rule all_tables:
         f"{ROOT}/logs/tables-{{job}}.log",
     conda:
         "../../environment.yml"
-    threads: ASKS["table"].threads
+    threads: ASKS["all_tables"].threads
     resources:
-        mem_mb=ASKS["table"].memory_mb,
-        runtime=ASKS["table"].minutes,
-        gpu=ASKS["table"].gpus,
+        mem_mb=ASKS["all_tables"].memory_mb,
+        runtime=ASKS["all_tables"].minutes,
+        gpu=ASKS["all_tables"].gpus,
     params:
         plans=[f"{HOME}/studies/{study}/plan.json" for study in STUDIES],
     shell:
