@@ -23,7 +23,8 @@ rule store:
 
 
 rule table:
-    # A study's table, tests and verdicts; named by the cells and the code that they come from.
+    # A study's table, tests and verdicts; named by the cells and the code that they come from. The page shows them at
+    # once; the rest of it comes when all is there.
     input:
         lambda wildcards: JOBS.study_markers(JOBS.grid.studies[wildcards.study]),
         plan=f"{HOME}/studies/{{study}}/plan.json",
@@ -38,8 +39,12 @@ rule table:
         mem_mb=ASKS["table"].memory_mb,
         runtime=ASKS["table"].minutes,
         gpu=ASKS["table"].gpus,
+    params:
+        folders=[f"{HOME}/studies/{study}" for study in STUDIES],
+        page=f"{HOME}/report.html",
     shell:
-        "clipvip table {input.plan:q} 2>&1 | tee {log:q}"
+        "(clipvip table {input.plan:q} && clipvip report {params.folders:q} --out {params.page:q})"
+        " 2>&1 | tee {log:q}"
 
 
 rule all_tables:
