@@ -1,7 +1,6 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
 import atexit
 import contextlib
-import os
 import subprocess
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
+from clipvip.pipeline import whole
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.results.tracking.moved import ARTIFACTS
@@ -76,18 +76,15 @@ def stage_times():
     return times(JOBS)
 
 
-def whole():
-    # Whether all studies are asked for. Their tables then share one estimate of training noise, so what is made from
-    # tables waits for all of them. Jobs in processes of their own are told by the environment.
-    if workflow.is_main_process:
-        settings = workflow.dag_settings
-        asked = {str(each) for each in (settings.targets if settings else ())}
-        every = {"all", "ablate_all", "report", f"{HOME}/report.html"}
-        os.environ["CLIPVIP_WHOLE"] = "yes" if not asked or asked & every else "no"
-    return os.environ.get("CLIPVIP_WHOLE", "yes") == "yes"
+def all_are_asked_for():
+    # Their tables then share one estimate of training noise, so what is made from tables waits for all of them.
+    if not workflow.is_main_process:
+        return whole.told()
+    settings = workflow.dag_settings
+    return whole.tell(settings.targets if settings else (), f"{HOME}/report.html")
 
 
-WHOLE = whole()
+WHOLE = all_are_asked_for()
 
 
 def table_made(wildcards):
