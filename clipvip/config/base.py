@@ -4,10 +4,13 @@ import difflib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names folders, files and columns: leaves no root, begins no formula
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
 class Settings(BaseModel):
@@ -43,7 +46,9 @@ def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:
     schema: Any = model.model_json_schema()
     definitions, node = schema.get("$defs", {}), schema
     for key in keys:
-        node = node.get("properties", {}).get(key) or node.get("additionalProperties") or node.get("items") or {}
+        named = next(iter(node.get("patternProperties", {}).values()), None)  # a mapping whose keys are names
+        other = named or node.get("additionalProperties") or node.get("items") or {}
+        node = node.get("properties", {}).get(key) or other
         options = [node, *node.get("anyOf", [])]
         reference = next((option["$ref"] for option in options if "$ref" in option), None)
         node = definitions[reference.split("/")[-1]] if reference else node
@@ -57,14 +62,32 @@ def merge(base: Any, change: Any) -> Any:
     return change
 
 
+MOST = 100_000  # values of a YAML file
+
+
 def read_yaml(path: str | Path) -> Any:
     """The YAML file as plain data; ValueError names the file."""
     try:
-        return yaml.safe_load(Path(path).read_text())
+        data = yaml.safe_load(Path(path).read_text())
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
+    if not _is_small(data):
+        raise ValueError(f"{path}: more than {MOST:,} values once its aliases are written out; write them out")
+    return data
+
+
+def _is_small(data: Any) -> bool:
+    """Whether it has few values; aliases of aliases make billions of a few lines, or no end."""
+    waiting, count = [data], 0
+    while waiting and count <= MOST:
+        each = waiting.pop()
+        count += 1
+        waiting += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+    return not waiting
 
 
 def canonical(data: Any) -> str:

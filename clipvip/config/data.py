@@ -20,7 +20,7 @@ class WorldSettings(Settings):
     """which corpus is generated; it is written in that corpus's public format"""
     clips: dict[Literal["train", "val", "test"], int]
     """number of clips of each split, twins included [clips]"""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """seed of the generator"""
     pixels: int = 64
     """side of the rendered frame; from 64 up the codec loses little colour [pixels]"""
@@ -61,7 +61,7 @@ class CorpusSettings(Settings):
     """split protocol: msrvtt 9k (default), 7k or full; webvid 2M or 10M"""
     holdout: int = 0
     """for sets without a val split: this many train clips become val [clips]"""
-    holdout_seed: int = 0
+    holdout_seed: int = Field(0, ge=0)
     """seed that draws the held-out clips"""
     same_source: Literal["keep", "leave_out"] | None = None
     """clips for training from the source video of a test clip (another stretch of the YouTube video, film or file);

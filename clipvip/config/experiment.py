@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from clipvip.config.base import Settings
+from clipvip.config.base import Name, Settings
 from clipvip.config.claims import check_margins
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings, ModelSettings
@@ -20,7 +20,7 @@ class RoleSettings(Settings):
     """a corpus of the experiment"""
     clips: int | None = None
     """size of a nested random subset; null takes all [clips]"""
-    subset_seed: int = 0
+    subset_seed: int = Field(0, ge=0)
     """seed of the subset in replicate 0"""
 
 
@@ -51,7 +51,7 @@ class PublishedSettings(Settings):
 class Experiment(Settings):
     """One experiment file."""
 
-    name: str
+    name: Name
     """names the experiment's folder below `results` and its MLflow experiment"""
     results: str = "results"
     """folder of cells and tables; experiments may share it"""
@@ -76,7 +76,7 @@ class Experiment(Settings):
     noise: str | None = None
     """a noise study: noise.csv of another experiment, or its folder, whose training noise is added to this one's pool;
     null: none"""
-    corpora: dict[str, CorpusSettings]
+    corpora: dict[Name, CorpusSettings]
     """every corpus by name"""
     roles: dict[str, RoleSettings] = Field(default={})
     """what small, medium, large and alt_text of the studies mean here; read by post-pretraining only"""

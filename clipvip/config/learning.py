@@ -30,21 +30,21 @@ class ModelSettings(Settings):
 class OptimSettings(Settings):
     """AdamW with warm-up and cosine to zero (paper section 4.1)."""
 
-    steps: int | None = None
+    steps: int | None = Field(None, ge=1)
     """length of training; give exactly one of steps and epochs [steps]"""
-    epochs: float | None = None
+    epochs: float | None = Field(None, gt=0)
     """length of training in passes over the clips [epochs]"""
-    batch_size: int = 128
+    batch_size: int = Field(128, ge=1)
     """global batch, over all processes [clips]"""
-    lr: float = 1e-6
+    lr: float = Field(1e-6, ge=0)
     """highest learning rate"""
-    weight_decay: float = 0.2
+    weight_decay: float = Field(0.2, ge=0)
     """weight decay of AdamW"""
     betas: tuple[float, float] = (0.9, 0.98)
     """betas of AdamW"""
-    warmup: float = 0.01
+    warmup: float = Field(0.01, ge=0, le=1)
     """share of all steps over which the learning rate rises"""
-    grad_norm: float | None = 1.0
+    grad_norm: float | None = Field(1.0, gt=0)
     """clip the gradient to this norm; null: no clipping"""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """number format of the matrix products"""
@@ -108,7 +108,7 @@ class ClipSettings(Settings):
     """training of the small CLIP"""
     frames: FramesSettings | None = None
     """filled in from the experiment's frames where the CLIP is trained here"""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """seed of weights and order of the batches"""
 
     @model_validator(mode="after")
@@ -150,7 +150,7 @@ class CaptionerSettings(Settings):
     """training of the small captioner"""
     frames: FramesSettings | None = None
     """filled in from the experiment's frames where the captioner is trained here"""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """seed of weights and order of the batches"""
 
     @model_validator(mode="after")

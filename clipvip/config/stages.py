@@ -112,9 +112,9 @@ class PretrainCell(Settings):
     """distance between validations [steps]"""
     clips: int | None = None
     """size of a nested random subset of the corpus; null: all [clips]"""
-    subset_seed: int = 0
+    subset_seed: int = Field(0, ge=0)
     """seed of the subset"""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """seed of new weights and order of the batches"""
 
 
@@ -151,7 +151,7 @@ class FinetuneCell(Settings):
     """the checkpoint that is best on val, or the last one"""
     keep_start: bool = True
     """the starting point is validated too"""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """seed of new weights and order of the batches"""
 
 
@@ -166,7 +166,7 @@ class EvaluateCell(Settings):
     """frames drawn from a clip [frames]"""
     max_tokens: int
     """longest text [tokens]"""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """seed of new proxies where a plain CLIP is given some"""
     right_answers: str | None = None
     """csv `query,clip_id` of further right answers"""

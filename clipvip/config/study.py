@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from clipvip.config.base import Settings
+from clipvip.config.base import Name, Settings
 from clipvip.config.data import FramesSettings
 from clipvip.config.learning import ModelSettings
 from clipvip.config.stages import FinetuneSettings, PretrainSettings
@@ -32,7 +32,7 @@ class StudySettings(Settings):
     """the variant that others are tested against"""
     downstream: tuple[str, ...] | None = None
     """downstream sets it runs on; null: all of the experiment"""
-    variants: dict[str, dict[str, Any]] = Field(min_length=1)
+    variants: dict[Name, dict[str, Any]] = Field(min_length=1)
     """name of a variant -> what it changes; mappings merge, lists and scalars replace, null switches off"""
     expect: tuple[str, ...] = ()
     """what the paper leads one to expect: `left > right on SET/DIRECTION/SCORE`, `... on nmi/SET`; a side may be a

@@ -68,7 +68,7 @@ class SweepSettings(Settings):
     """number of distinct points to try"""
     workers: int = Field(1, ge=1)
     """jobs that share the trials"""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """seed of the cells and of the sampler"""
     heartbeat: int = Field(5, ge=1)
     """time between looks for trials whose worker has died, of a worker with nothing else to do [s]"""

@@ -1,11 +1,12 @@
 """The grid: every study of an experiment, each variant and seed resolved to the cells that it needs."""
 
 import difflib
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clipvip.config.base import build, merge, read_yaml
+from clipvip.config.base import NAME, build, merge, read_yaml
 from clipvip.config.claims import check_expect
 from clipvip.config.experiment import Experiment
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
@@ -32,6 +33,10 @@ class Grid(Sources):
         given_weights.refuse_small_world(experiment)
         path = self.experiment.studies
         studies = (read_yaml(path) or {}).get("studies", {})
+        for bad in (each for each in studies if not re.match(NAME, str(each))):
+            raise ValueError(
+                f"{path}: study {bad!r}: a name has letters, digits, _, - and . and begins with one of the first"
+            )
         settings = {key: build(StudySettings, value, f"{path}: {key}") for key, value in studies.items()}
         for key in self.experiment.more_seeds:
             if key not in settings:
