@@ -111,6 +111,12 @@ def _bad_files(folder: Path) -> dict[str, str]:
     }
 
 
+def test_a_picture_of_169_megapixels_is_refused_at_once(tmp_path: Path) -> None:
+    Image.new("1", (13_000, 13_000)).save(tmp_path / "huge.png")  # 20 kB
+    with pytest.raises(VideoError, match=r"huge.png: a picture of 13000 x 13000 pixels, more than 67,108,864"):
+        count_frames(tmp_path / "huge.png")
+
+
 def test_what_cannot_be_read_is_named_with_its_reason(tmp_path: Path) -> None:
     for name, reason in _bad_files(tmp_path).items():
         with pytest.raises(VideoError, match=reason) as caught:

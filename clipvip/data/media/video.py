@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 
-from clipvip.data.media.container import Container, container_of, faults_named
+from clipvip.data.media.container import LARGEST, Container, container_of, faults_named
 from clipvip.data.media.file_header import VideoError, check_header, is_image
 from clipvip.data.media.moments import Span
 from clipvip.data.media.presented import Converter, Picture, presented
@@ -229,4 +229,6 @@ def _stack(path: str | Path, pictures: list[Picture]) -> Frames:
 def _image(path: str | Path) -> Frames:
     check_header(path)
     with faults_named(path), Image.open(path) as image:
+        if image.width * image.height > LARGEST:
+            raise VideoError(path, f"a picture of {image.width} x {image.height} pixels, more than {LARGEST:,}")
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))[None]
