@@ -19,6 +19,8 @@ from clipvip.data.media.file_header import VideoError, check_header, is_image
 from clipvip.data.media.moments import Span
 from clipvip.data.media.presented import Converter, Picture, presented
 
+Image.MAX_IMAGE_PIXELS = None  # Pillow would warn; `_image` refuses by its own limit, from the header
+
 Frames = UInt8[np.ndarray, "frames height width 3"]
 
 CHUNK = 64  # frames converted at a time, or fewer large ones: bounds the memory of a long, large video
