@@ -5,8 +5,10 @@ by the code that makes them. Markers are derived from the receipts at the start 
 they hold in any clone that is pointed at the results.
 """
 
+import errno
 import json
 import os
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +27,8 @@ from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
 from clipvip.runtime.options import words
 from clipvip.runtime.stores import MLFLOW
+
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,18 @@ class Jobs:
         return self.root / self.grid.experiment.name / "studies" / name
 
     def prepare(self) -> None:
-        """Write specs and study plans where they changed; make markers agree with the receipts and the store."""
+        """Write specs and study plans where they changed; make markers agree with the receipts and the store.
+
+        Where the results may only be read a line says so, and what is there can still be listed.
+        """
+        try:
+            self._prepare()
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                raise
+            print(f"{self.root}: {error.strerror}; what is there is shown, nothing can be made", file=sys.stderr)
+
+    def _prepare(self) -> None:
         self._sync_store()
         for cell in self.grid.cells.values():
             write_spec(self.root, cell)

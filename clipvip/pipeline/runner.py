@@ -49,8 +49,11 @@ def run_spec(spec: Path, **how: Any) -> Path:
             _forget(task.target, run)
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.filename is None:  # a write that found no room knows no name
+                error.filename = str(task.target)
             said = {"reason": str(error) or repr(error), "trace": traceback.format_exc()}
-            write_whole(failure_path(task.root, task.name), json.dumps(said))
+            with contextlib.suppress(OSError):  # nor may there be room for the note
+                write_whole(failure_path(task.root, task.name), json.dumps(said))
             raise
     return task.target
 

@@ -1,5 +1,6 @@
 """The studies of an experiment on one offline page: question, verdicts, tables, figure, retrieved clips, provenance."""
 
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,9 @@ def _study(folder: Path) -> dict[str, Any]:
 
 def _forest(folder: Path) -> str:
     """The forest plot, drawn from the tables that the page shows."""
-    svg, _ = figures.save(figures.forest(folder), folder, "forest")
-    return data_url("svg+xml", svg.read_bytes())
+    with tempfile.TemporaryDirectory() as place:
+        svg, _ = figures.save(figures.forest(folder), Path(place), "forest")
+        return data_url("svg+xml", svg.read_bytes())
 
 
 # -- what is not here ----------------------------------------------------------------------------------
