@@ -153,8 +153,8 @@ def _shared(rows: Sequence[Row]) -> list[str]:
     if not shared:
         return []
     return [
-        f"            {len(shared)} sources in test and elsewhere: {few(shared)}; of these only the test videos are used, "
-        "unless the corpus says `same_source: keep`"
+        f"            {len(shared)} sources in test and elsewhere: {few(shared)}; of these only the test videos are "
+        "used, unless the corpus says `same_source: keep`"
     ]
 
 
