@@ -1,5 +1,7 @@
 """One file of every kind that people have, of barcodes: how each is made, and why some are refused."""
 
+import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +74,22 @@ def _changing_size(path: Path) -> None:
     path.write_bytes(_beside(path, "ts").read_bytes() + second.read_bytes())
 
 
+def _no_number(after: bytes) -> Callable[[bytes], bytes]:
+    """The floating-point number that stands behind these bytes becomes NaN."""
+
+    def change(content: bytes) -> bytes:
+        place = content.index(after) + len(after)
+        return content[:place] + struct.pack(">d", math.nan) + content[place + 8 :]
+
+    return change
+
+
+def _zero_by_zero(content: bytes) -> bytes:
+    """The rate of an AVI, 25 / 1 frames a second, becomes 0 / 0."""
+    place = content.index(b"strh") + 28
+    return content[:place] + bytes(8) + content[place + 8 :]
+
+
 def _middle_of_a_stream(content: bytes) -> bytes:
     return content[len(content) // 188 // 5 * 188 :]
 
@@ -142,6 +160,10 @@ KINDS: dict[str, Kind] = {
     "bt.709": _coded("mp4", *X264, "-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709"),
     "narrow": _coded("mp4", *B_FRAMES, size=(32, 24)),
     "one frame": _coded("mp4", *B_FRAMES, count=1),
+    "rate is NaN, flv": _bytes("flv", _no_number(b"framerate\0")),
+    "duration is NaN, flv": _bytes("flv", _no_number(b"duration\0")),
+    "duration is NaN, mkv": _bytes("mkv", _no_number(b"\x44\x89\x88")),
+    "rate is 0 / 0, avi": _bytes("avi", _zero_by_zero),
     "title is not utf-8": Kind("mp4", _not_utf8),
     "picture changes its size": Kind("ts", _changing_size, "changes its size"),
     "cut mp4": _cut("mp4", "cut short"),

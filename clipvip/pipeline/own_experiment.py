@@ -69,7 +69,7 @@ def init(
     write_whole(studies, studies_text(facts))
     write_whole(experiment, experiment_text(facts))
     load([experiment])  # what was written is read back as the workflow will
-    said = [*found.lines(), *_coverage(found, texts), *_counts(rows, how), *notes]
+    said = [*found.lines(), *_coverage(found, texts), *_counts(rows, how), *_shared(rows), *notes]
     return Written(experiment, studies, tuple(said))
 
 
@@ -144,6 +144,18 @@ def _counts(rows: Sequence[Row], how: str) -> list[str]:
         for split in SPLITS
     ]
     return [f"splits      {'; '.join(counts)} ({how})"]
+
+
+def _shared(rows: Sequence[Row]) -> list[str]:
+    """A note where clips of one source are tested on and trained on."""
+    tested = {row.source for row in rows if row.source and row.split == "test"}
+    shared = sorted(tested & {row.source for row in rows if row.split != "test"})
+    if not shared:
+        return []
+    return [
+        f"            {len(shared)} sources in test and elsewhere: {few(shared)}; of these only the test videos are "
+        "used, unless the corpus says `same_source: keep`"
+    ]
 
 
 def _of_clip(source: str) -> tuple[int, int, list[str]]:

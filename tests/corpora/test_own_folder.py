@@ -134,11 +134,17 @@ def test_what_belongs_together_stays_together(tmp_path: Path) -> None:
 
 
 def test_splits_are_written_in_the_columns_of_the_folder_format(tmp_path: Path) -> None:
-    rows = [Row("a.mp4", 'a "dog", running', start="1", split="train"), Row("b.mp4", "b", split="test")]
+    rows = [
+        Row("a.mp4", 'a "dog", running', start="1", split="train", source="a tape"),
+        Row("b.mp4", "b", split="test"),
+    ]
     files = write(rows, tmp_path)
     assert files == {"train": "splits/train.csv", "val": "splits/val.csv", "test": "splits/test.csv"}
     text = (tmp_path / "splits/train.csv").read_text()
-    assert text.splitlines() == ["path,text,start,end,clip_id", 'a.mp4,"a ""dog"", running",1,,']
+    assert text.splitlines() == [
+        "path,text,start,end,clip_id,source_video",
+        'a.mp4,"a ""dog"", running",1,,,a tape',
+    ]
 
 
 def test_names_are_one_safe_line() -> None:

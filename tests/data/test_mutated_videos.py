@@ -1,13 +1,19 @@
 """Broken video files: none crashes or hangs a reader, and with recorded sums each one is reported."""
 
+import math
 import multiprocessing
+import os
+import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from barcode_kinds import KINDS
 from video_files import ramp, write_video
 
+from clipvip.corpora.media_health import look
 from clipvip.data.media import checksums
 from clipvip.data.media.file_header import VideoError, check_header
 from clipvip.data.media.video import read_all, read_chosen
@@ -41,7 +47,16 @@ def empty(content: bytearray, draw: np.random.Generator) -> bytes:
     return b""
 
 
+def rate_that_is_no_number(content: bytearray, draw: np.random.Generator) -> bytes:
+    """Eight bytes of the header, where containers keep rates and durations, become a NaN, an infinity or a zero."""
+    start = int(draw.integers(4, min(len(content), 600) - 8))
+    value = float(draw.choice([math.nan, math.inf, -math.inf, 0.0]))
+    content[start : start + 8] = struct.pack(">d", value)
+    return bytes(content)
+
+
 MUTATIONS: tuple[Mutation, ...] = (truncated, zeroed, flipped, another_type, empty)
+OF_KINDS: tuple[Mutation, ...] = (truncated, zeroed, flipped, rate_that_is_no_number)
 
 
 def make(folder: Path, count: int) -> list[str]:
@@ -100,3 +115,52 @@ def test_no_file_crashes_or_hangs_and_verification_reports_every_one(tmp_path: P
         except VideoError:
             reported += 1
     assert reported == count
+
+
+def mutate_kinds(folder: Path, each: int) -> list[str]:
+    """Files of every kind that is read, `each` broken copies of it; their names."""
+    names, draw = [], np.random.default_rng(1)
+    for place, (name, kind) in enumerate(KINDS.items()):
+        (folder / "sound").mkdir(exist_ok=True)
+        kind.make(sound := folder / "sound" / f"{place}.{kind.ending}")
+        content = sound.read_bytes()
+        for number in range(each if len(content) > 1000 else 0):
+            path = folder / f"{name.replace(' ', '_')}.{number}.{kind.ending}"
+            path.write_bytes(OF_KINDS[number % len(OF_KINDS)](bytearray(content), draw))
+            names.append(path.name)
+    return names
+
+
+def look_at(folder: Path, names: list[str], out: Path) -> None:
+    """As `read`, and with what the health report and a live reading with spans ask for."""
+    with open(out, "w") as file:
+        for name in names:
+            looked = look(folder, name)
+            try:
+                sampled = len(read_chosen(folder / name, lambda total: np.array([0, total // 2]), fps=3.0))
+                said = f"{looked.frames} frames, {sampled}"
+            except VideoError as error:
+                said = error.reason
+            file.write(f"{name}: {said}\n".replace("\n", " ").strip() + "\n")
+            file.flush()
+
+
+@pytest.mark.parametrize("each", [4, pytest.param(int(os.environ.get("CLIPVIP_FUZZ", "40")), marks=pytest.mark.slow)])
+def test_no_container_crashes_or_hangs(tmp_path: Path, each: int) -> None:
+    names, out = mutate_kinds(tmp_path, each), tmp_path / "said.txt"
+    out.touch()
+    child = multiprocessing.get_context("spawn").Process(target=look_at, args=(tmp_path, names, out))
+    child.start()
+    known, quiet = 0, 0
+    while child.is_alive() and quiet < SECONDS:  # of one file, not of all
+        child.join(1.0)
+        quiet, known = (quiet + 1 if out.stat().st_size == known else 0), out.stat().st_size
+    lines = out.read_text().splitlines()
+    if child.is_alive():
+        child.kill()
+        raise AssertionError(f"hangs at file {len(lines)}: {names[len(lines)]}")
+    assert child.exitcode == 0, f"ends with {child.exitcode} at file {len(lines)}: {names[len(lines)]}"
+    assert len(lines) == len(names)
+    assert 0 < sum("frames," in line for line in lines) < len(lines)
+    assert [line for line in lines if re.search(r": [A-Z]\w+Error", line)] == []  # reasons, and not exceptions
+    print(f"{len(lines)} files, {sum('frames,' not in line for line in lines)} refused")

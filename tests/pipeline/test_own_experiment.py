@@ -97,6 +97,13 @@ def test_splits_sources_and_what_the_captions_name(here: Path, capsys: pytest.Ca
     for tape in range(4):
         files = {path for path, _, source in tapes if source == f"tape {tape}"}
         assert sum(bool(files & each) for each in splits.values()) == 1
+    named = pd.read_csv(here / "videos/splits/test.csv").set_index("path")["source_video"].to_dict()
+    assert named == {path: source for path, _, source in tapes if path in splits["test"]}
+    crossed = [(*row, f"tape {i // 2}") for i, row in enumerate(given[:6])]  # tape 1: test and train, tape 2: val, test
+    write_captions(here / "captions.csv", crossed, ("path", "text", "split", "source_video"))
+    capsys.readouterr()
+    assert main([*INIT, "--force"]) == 0
+    assert "2 sources in test and elsewhere: tape 1, tape 2; of these only" in capsys.readouterr().out
 
 
 def test_without_captions_there_is_a_table_to_fill_in(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

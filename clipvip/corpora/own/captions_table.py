@@ -17,7 +17,7 @@ COLUMNS = {  # of the folder format -> how others call them, in lower case
     "end": ("end", "end_time", "stop"),
     "clip_id": ("clip_id",),
     "split": ("split",),
-    "source": ("source", "origin", "scene"),
+    "source": ("source_video", "source", "origin", "scene"),
 }
 SPLITS: dict[str, Split] = {
     "train": "train",

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -15,7 +15,7 @@ Together = Literal["file", "folder", "source"]
 SHARES: tuple[tuple[Split, float], ...] = (("test", 0.2), ("val", 0.15))  # the rest is train
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 FOLDER = "splits"  # below the videos
-HEADER = ("path", "text", "start", "end", "clip_id")
+HEADER = ("path", "text", "start", "end", "clip_id", "source_video")
 
 
 def assign(groups: Iterable[str], *, seed: int = 0) -> dict[str, Split]:
@@ -86,7 +86,8 @@ def write(rows: Sequence[Row], folder: Path) -> dict[Split, str]:
             with written(path) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(HEADER)
-                writer.writerows(astuple(row)[: len(HEADER)] for row in rows if row.split == split)
+                own = (row for row in rows if row.split == split)
+                writer.writerows((row.path, row.text, row.start, row.end, row.clip_id, row.source) for row in own)
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}; the splits are written below the videos") from None
     return files

@@ -110,7 +110,7 @@ def _container(path: str, size: int, changed: int) -> Container:
         if context.width * context.height > LARGEST:
             raise VideoError(path, f"frames of {context.width} x {context.height} pixels")
         found = _Packets(stream.index, unstamped=file.format.name in UNSTAMPED)
-        for packet in file.demux():
+        for packet in _demuxed(file, path):
             found.add(packet)
         if found.corrupt and file.format.name not in STREAMED - {"mpeg"}:
             raise VideoError(path, "cut short, or damaged: a packet is not whole")
@@ -137,6 +137,14 @@ def _container(path: str, size: int, changed: int) -> Container:
         )
     made.refuse_short(made.lacks)
     return made
+
+
+def _demuxed(file: Any, path: str) -> Iterator[Any]:
+    """All packets; VideoError where one is of a stream that was not there when the file was opened."""
+    try:
+        yield from file.demux()
+    except IndexError:  # of PyAV, for want of a better one
+        raise VideoError(path, "damaged: a stream begins where none was announced") from None
 
 
 class _Packets:
