@@ -163,7 +163,7 @@ KINDS: dict[str, Kind] = {
     "rate is NaN, flv": _bytes("flv", _no_number(b"framerate\0")),
     "duration is NaN, flv": _bytes("flv", _no_number(b"duration\0")),
     "duration is NaN, mkv": _bytes("mkv", _no_number(b"\x44\x89\x88")),
-    "rate is 0 / 0, avi": _bytes("avi", _zero_by_zero),
+    "rate is zero over zero, avi": _bytes("avi", _zero_by_zero),
     "title is not utf-8": Kind("mp4", _not_utf8),
     "picture changes its size": Kind("ts", _changing_size, "changes its size"),
     "cut mp4": _cut("mp4", "cut short"),

@@ -176,7 +176,7 @@ def _locate(clip: Clip, root: Path) -> Located | None:
         try:
             if path.is_file():
                 check_header(path)
-                return clip, media if inside == media.path else replace(media, path=inside), path
+                return clip, media if inside == media.path else media._replace(path=inside), path
         except VideoError as error:
             reasons.append(error)  # a sound copy under another name may follow
         except OSError as error:

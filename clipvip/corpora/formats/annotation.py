@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Split = Literal["train", "val", "test"]
 
@@ -11,8 +11,7 @@ PLACES = ("", "annotations", "annotation")  # below the root, where annotation f
 ENDINGS = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".wmv", ".3gp", ".3g2", ".mts", ".m2ts", ".qt")
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(NamedTuple):
     """A place where a clip may lie: a POSIX path below the root, and the stretch of it (seconds)."""
 
     path: str
