@@ -68,7 +68,6 @@ class CorpusSettings(Settings):
     null: msrvtt keeps them, as its published split has it, all others leave them out"""
     max_bad: float = Field(0.05, ge=0, le=1)
     """share of missing or unreadable clips, and of records set aside, above which reading stops"""
-    """share of missing or unreadable clips above which reading stops"""
     right_answers: str | None = None
     """downstream sets only: csv `query,clip_id` of test clips that are right for a query besides its own"""
     checksums: bool = False
