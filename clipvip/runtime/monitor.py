@@ -4,6 +4,7 @@ The process and those it started, sampled by a thread; 100 % is one core kept bu
 to thirty, so that a week is a short file.
 """
 
+import contextlib
 import csv
 import sys
 import threading
@@ -36,6 +37,10 @@ class Usage:
         self._thread.join()
 
     def _sample(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk ends the samples, not the work
+            self._write()
+
+    def _write(self) -> None:
         wait = FIRST
         with open(self._path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -1,6 +1,7 @@
 """Disks that are full or may only be read: one line that names file and fix, and the same command goes on."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import state, write_spec
+from clipvip.runtime.monitor import Usage
 
 ROOT = Path(__file__).parents[2]
 WORLD = WorldSettings(part="msrvtt", clips={"train": 30, "test": 30})
@@ -32,7 +34,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     mount("-t", "tmpfs", "-o", "size=256k", "tmpfs", place)
     yield place
-    subprocess.run(["umount", place], check=True)
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room(
@@ -49,6 +51,14 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
     assert main(["run", str(spec)]) == 0
     assert state(small, world) == "fresh"
     assert not any(path.name.startswith(".") for path in (small / "cells" / "world").iterdir())
+
+
+def test_a_disk_that_fills_up_ends_the_samples_and_not_the_work(small: Path) -> None:
+    with Usage(small / "system.csv"):
+        (small / "all of it").write_bytes(b"x" * 200_000)
+        with pytest.raises(OSError, match="No space left"):
+            (small / "rest").write_bytes(b"x" * 200_000)
+        time.sleep(1.5)  # the first sample comes after a second
 
 
 def test_results_that_may_only_be_read_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,4 +85,4 @@ def test_results_that_may_only_be_read_are_listed(tmp_path: Path, capsys: pytest
         assert main(["run", str(shown / "specs" / f"world-{world.key}.json")]) == 1
         assert "Read-only file system; its disk is mounted read-only" in capsys.readouterr().err
     finally:
-        subprocess.run(["umount", shown], check=True)
+        subprocess.run(["umount", "--lazy", shown], check=True)
