@@ -4,33 +4,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from study_cells import CLUSTERS, SHIFTS, Places, cell, places, plan_of
+from study_cells import CLUSTERS, SHIFTS, cell, places, plan_of
+from table_parts import make as _make
+from table_parts import noise as _noise
+from table_parts import recalls as _recall
 
 from clipvip.results import notes, repeated_draws, tables
-from clipvip.results.variance import FIXED, RunNoise, Term, estimate, interaction
-
-
-def _make(plan: dict[str, Any], out: Path) -> dict[str, pd.DataFrame]:
-    out.mkdir(exist_ok=True)
-    tables.make(plan, out)
-    return {path.stem: pd.read_csv(path) for path in sorted(out.glob("*.csv"))}
-
-
-def _recall(seed: int, shift: float, k: int) -> Places:
-    return np.where(places(seed, shift) <= k, 100.0, 0.0)
-
-
-def _noise(seeds: int, recall: int = 5, shifts: tuple[float, ...] = (2.0, 0.7)) -> RunNoise:
-    """Of fine-tuned variants with these shifts, pooled by hand."""
-    rows = [[_recall(10 + s, shift, recall) for s in range(seeds)] for shift in shifts]
-    variances = [np.var([each.mean() for each in row], ddof=1) for row in rows]
-    within = float(np.mean([interaction(row, CLUSTERS) for row in rows]))
-    return RunNoise("x", max(float(np.mean(variances)), within), float(len(rows) * (seeds - 1)), within, len(rows))
+from clipvip.results.variance import FIXED, Term, estimate
 
 
 def test_table_holds_values_intervals_and_provenance(tmp_path: Path) -> None:

@@ -7,31 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from study_cells import CLUSTERS, NUM, SHIFTS, Places, places, plan_of
+from study_cells import CLUSTERS, NUM, SHIFTS, places, plan_of
+from table_parts import make as _make
+from table_parts import noise as _noise
+from table_parts import recalls as _recall
 
 from clipvip.config.claims import Metric
 from clipvip.results import comparisons, notes, study_files, tables
 from clipvip.results.experiment import Experiment
 from clipvip.results.noise import Row, pool
 from clipvip.results.variance import RunNoise, Term, estimate, interaction
-
-
-def _make(plan: dict[str, Any], out: Path) -> dict[str, pd.DataFrame]:
-    out.mkdir(exist_ok=True)
-    tables.make(plan, out)
-    return {path.stem: pd.read_csv(path) for path in sorted(out.glob("*.csv"))}
-
-
-def _recall(seed: int, shift: float, k: int) -> Places:
-    return np.where(places(seed, shift) <= k, 100.0, 0.0)
-
-
-def _noise(seeds: int, recall: int = 5, shifts: tuple[float, ...] = (2.0, 0.7)) -> RunNoise:
-    """Of fine-tuned variants with these shifts, pooled by hand."""
-    rows = [[_recall(10 + s, shift, recall) for s in range(seeds)] for shift in shifts]
-    variances = [np.var([each.mean() for each in row], ddof=1) for row in rows]
-    within = float(np.mean([interaction(row, CLUSTERS) for row in rows]))
-    return RunNoise("x", max(float(np.mean(variances)), within), float(len(rows) * (seeds - 1)), within, len(rows))
 
 
 def test_tests_against_the_baseline(tmp_path: Path) -> None:
