@@ -59,7 +59,7 @@ def _test(experiment: Experiment, study: Study, pair: tuple[str, str], metric: M
     row |= {"margin": (MARGINS | (study.plan.get("margins") or {}))[metric.score], "replicates": compared.replicates}
     row |= {"effect_size": intervals.effect_size(a, b, compared.clusters), "df": found.df}
     row |= {"num_queries": len(a), "num_clusters": len(np.unique(compared.clusters))}
-    note = notes.ONE_RUN if found.unknown else notes.coverage(experiment, study)
+    note = notes.coverage(experiment, study, one_run=found.unknown)
     return row | _figures(found, compared.replicates, metric) | {"note": note}
 
 
@@ -119,7 +119,7 @@ def _note(experiment: Experiment, study: Study, line: Line) -> list[str]:
         ]
     if one.metric.when == "nmi":
         return ["repeated draws of sentences from the same corpora, one text encoder"]
-    said = [notes.ONE_RUN if one.estimate.unknown else notes.coverage(experiment, study)]
+    said = [notes.coverage(experiment, study, one_run=one.estimate.unknown)]
     said += [f"missing: seed {', '.join(map(str, line.missing))}"] * bool(line.missing)
     said += [
         notes.outlying(pool)

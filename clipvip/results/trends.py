@@ -44,7 +44,7 @@ def _row(
     found, interval = compared.estimate, compared.estimate.interval()
     bounds = {"per_doubling": interval.estimate, "low": interval.low, "high": interval.high, "p": found.p()}
     bounds |= {"replicates": compared.replicates}
-    note = notes.ONE_RUN if found.unknown else notes.coverage(experiment, study)
+    note = notes.coverage(experiment, study, one_run=found.unknown)
     return {"along": along, "metric": metric.name, "variants": " ".join(variants), **bounds, "note": note}
 
 

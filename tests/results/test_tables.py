@@ -57,6 +57,22 @@ def test_summary_is_over_replicates_and_shared_cells_count_once(tmp_path: Path) 
     assert summary["note"].str.startswith("replicates varied: seed").all()
 
 
+def test_cells_of_different_machines_are_named_stage_by_stage(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, (0, 1))
+    trained, evaluated = (
+        sorted((tmp_path / "cells").glob(f"{stage}/*/receipt.json")) for stage in ("finetune", "evaluate")
+    )
+    epyc = {"processor": "EPYC", "threads": 1, "processes": 1}
+    for path in [*trained, *evaluated]:
+        gpu = {"gpu": "H100", "processes": 8} if path == trained[0] else {}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": epyc | gpu}))
+    note = _make(plan, tmp_path / "out")["summary"]["note"][0]
+    told = f"finetune on EPYC 1 thread ({len(trained) - 1}), 8 x H100 (1)"
+    assert f"cells come from different kinds of machine: {told};" in note
+    trained[0].write_text(trained[1].read_text())
+    assert "machine" not in _make(plan, tmp_path / "out")["summary"]["note"][0]
+
+
 def test_what_is_not_finished_is_missing(tmp_path: Path) -> None:
     expect = ["small < none on msrvtt/t2v/R@5", "small < large on msrvtt/t2v/R@5", "subtitles > captions on nmi/msrvtt"]
     plan = plan_of(tmp_path, (0, 1), expect=expect, gap="gap")
