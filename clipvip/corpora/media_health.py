@@ -23,6 +23,7 @@ from clipvip.data.media.presented import UPRIGHT, presented, turn_of
 from clipvip.data.media.transcode import Recipe
 from clipvip.data.media.video import count_frames
 from clipvip.runtime.files import written
+from clipvip.runtime.legible import cell
 
 NAME, JOURNAL = "health.csv", ".health.jsonl"
 AHEAD = 4  # files handed to a process before its answer is read
@@ -97,7 +98,9 @@ def examine(root: Path, paths: list[str], out: Path, *, processes: int = 1, name
     with written(out / NAME) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "bytes", "frames", "kept", "sha256", "kinds", "reason"))
-        writer.writerows((f.path, f.bytes, f.frames, f.kept, f.sha256, "; ".join(f.kinds), f.reason) for f in found)
+        writer.writerows(
+            (cell(f.path), f.bytes, f.frames, f.kept, f.sha256, "; ".join(f.kinds), cell(f.reason)) for f in found
+        )
     return found
 
 

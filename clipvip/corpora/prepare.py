@@ -24,6 +24,7 @@ from clipvip.data.media.file_header import VideoError, check_header, is_image
 from clipvip.data.media.transcode import Recipe, transcode
 from clipvip.data.unreadable import UNREADABLE
 from clipvip.runtime.files import write_whole, written
+from clipvip.runtime.legible import cell
 
 ANNOTATIONS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".srt", ".vtt", ".parquet", ".xlsx", ".pdf"})
 JOURNALS = ".prepare"
@@ -169,7 +170,7 @@ def _finish(done: dict[str, Done], out: Path, recipe: Recipe) -> dict[str, Any]:
     media = {entry.path: checksums.Sum(entry.bytes, entry.sha256) for entry in done.values() if entry.sha256}
     with written(out / UNREADABLE) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerows([("path", "reason"), *bad])
+        writer.writerows([("path", "reason"), *((cell(path), cell(reason)) for path, reason in bad)])
     if not media:
         raise ValueError(f"{out}: not one video or image could be read; {UNREADABLE} there says why")
     checksums.write(media, out)

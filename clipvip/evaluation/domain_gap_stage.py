@@ -31,6 +31,7 @@ from clipvip.evaluation.language_gap import Features, kernel_width, measures, mm
 from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import written
+from clipvip.runtime.legible import cell
 
 MAX_TOKENS = 77  # of a text, as CLIP reads them
 POINTS = 200  # of each source and set in the projection
@@ -238,4 +239,5 @@ def _points(shown: Mapping[str, list[str]], features: Features, place: Mapping[s
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
     axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]  # the sign is else arbitrary
     flat = centred @ axes.T
-    return pd.DataFrame(rows).assign(x=flat[:, 0], y=flat[:, 1])[["source", "kind", "x", "y", "text"]]
+    texts = [cell(row["text"]) for row in rows]
+    return pd.DataFrame(rows).assign(x=flat[:, 0], y=flat[:, 1], text=texts)[["source", "kind", "x", "y", "text"]]

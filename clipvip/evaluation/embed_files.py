@@ -26,6 +26,7 @@ from clipvip.evaluation.embedding import embed_texts
 from clipvip.evaluation.encoder import load
 from clipvip.model.clip_vip import ClipVip
 from clipvip.runtime.files import written
+from clipvip.runtime.legible import cell
 
 Resize = Literal["squash", "crop"]
 TEXTS_PER_VIDEO = 8  # a text costs far less than a video, so more of them share a batch
@@ -148,4 +149,4 @@ def _write_index(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obj
     with written(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([cell(each) if isinstance(each, str) else each for each in row] for row in rows)

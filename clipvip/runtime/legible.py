@@ -13,6 +13,7 @@ FEW = 5  # names in a line
 LONG = 120  # characters of a name
 # Control characters but tab and line feed, what sets the direction of writing, other line ends, halves of surrogates.
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MOVES = re.compile("(\n|\x1b\\[A)+")  # what tqdm sends alone to go to the line of a bar
 
 
@@ -31,6 +32,11 @@ def short(names: Sequence[str], count: int | None = None, *, most: int = LONG) -
     count = len(names) if count is None else count
     said = ", ".join(brief(name, most) for name in names[:FEW])
     return f"{said}, ... ({count - FEW:,} more)" if count > FEW else said
+
+
+def cell(text: str) -> str:
+    """The text for a table that a spreadsheet may open: what it would run as a formula begins with an apostrophe."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 class Legible:

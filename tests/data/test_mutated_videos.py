@@ -1,10 +1,14 @@
 """Broken video files: none crashes or hangs a reader, and with recorded sums each one is reported."""
 
+import csv
 import math
 import multiprocessing
 import os
 import re
+import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from clipvip.corpora.media_health import look
 from clipvip.data.media import checksums
 from clipvip.data.media.file_header import VideoError, check_header
 from clipvip.data.media.video import read_all, read_chosen
+from clipvip.data.unreadable import UNREADABLE
 
 SECONDS = 120  # for all files of a process; one takes some milliseconds
 Mutation = Callable[[bytearray, np.random.Generator], bytes]
@@ -119,6 +124,7 @@ def test_no_file_crashes_or_hangs_and_verification_reports_every_one(tmp_path: P
 
 def mutate_kinds(folder: Path, each: int) -> list[str]:
     """Files of every kind that is read, `each` broken copies of it; their names."""
+    folder.mkdir(exist_ok=True)
     names, draw = [], np.random.default_rng(1)
     for place, (name, kind) in enumerate(KINDS.items()):
         (folder / "sound").mkdir(exist_ok=True)
@@ -164,3 +170,21 @@ def test_no_container_crashes_or_hangs(tmp_path: Path, each: int) -> None:
     assert 0 < sum("frames," in line for line in lines) < len(lines)
     assert [line for line in lines if re.search(r": [A-Z]\w+Error", line)] == []  # reasons, and not exceptions
     print(f"{len(lines)} files, {sum('frames,' not in line for line in lines)} refused")
+
+
+@pytest.mark.parametrize("each", [1, pytest.param(15, marks=pytest.mark.slow)])
+def test_prepare_makes_or_reports_every_file(tmp_path: Path, each: int) -> None:
+    names = mutate_kinds(tmp_path / "in", each)
+    shutil.rmtree(tmp_path / "in" / "sound")
+    command = [sys.executable, "-m", "clipvip", "prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60 + len(names))
+    assert ended.returncode == 3, ended.stderr  # finished, some files were refused
+    assert "Traceback" not in ended.stderr
+    with open(tmp_path / "out" / UNREADABLE, newline="") as file:
+        refused = {row["path"]: row["reason"] for row in csv.DictReader(file)}
+    with open(tmp_path / "out" / checksums.NAME, newline="") as file:
+        made = {row["path"] for row in csv.DictReader(file)}
+    assert made | refused.keys() == set(names)
+    assert not made & refused.keys()
+    assert [reason for reason in refused.values() if re.search(r"[A-Z]\w+Error", reason)] == []
+    print(f"{len(names)} files, {len(refused)} refused")
