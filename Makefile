@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench chaos mutants docs ui clean
+.PHONY: setup ablate smoke test bench chaos mutants audit docs ui clean
 
 setup: .venv/installed
 
@@ -45,6 +45,11 @@ chaos: setup
 mutants: setup
 	python -m pip install --quiet --disable-pip-version-check --editable ".[mutants]"
 	python tests/mutants.py
+
+# Known vulnerabilities of the installed packages; asks pypi.org, so it needs the internet.
+audit: setup
+	python -m pip install --quiet --disable-pip-version-check --editable ".[audit]"
+	pip-audit --skip-editable
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict

@@ -213,3 +213,16 @@ def test_a_bad_setting_stops_before_any_job(tmp_path: Path, change: str, message
     assert done.returncode != 0
     assert message in done.stderr
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow  # two to three minutes
+def test_a_clone_in_a_folder_of_any_name_works(tmp_path: Path) -> None:
+    clone = tmp_path / "it's a \"clone\" of $(touch hit) & {more}"
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "results", "site", "*cache*"))
+    done = snakemake("--configfile", SMOKE, "--", "ablate_data_scale", root=clone, PYTHONPATH=str(clone))
+    assert done.returncode == 0, done.stderr[-4000:]
+    table = pd.read_csv(clone / "results/smoke/studies/data_scale/table.csv")
+    assert (table["status"] == "finished").all()
+    assert list(tmp_path.rglob("hit")) == []
+    again = snakemake("--configfile", SMOKE, "-n", "--", "ablate_data_scale", root=clone, PYTHONPATH=str(clone))
+    assert "Nothing to be done" in again.stdout + again.stderr
