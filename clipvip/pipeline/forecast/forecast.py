@@ -101,11 +101,12 @@ def _tables(jobs: Jobs, light: Mapping[str, Cost], needs: dict[str, list[str]]) 
     found: dict[str, tuple[str, Cost]] = {}
     for name, study in jobs.grid.studies.items():
         needs[f"table {name}"] = [marked[marker] for marker in jobs.study_markers(study)]
-        needs[f"notebook {name}"] = needs[f"track {name}"] = [TABLES]
+        needs[f"notebook {name}"], needs[f"track {name}"] = [TABLES], [TABLES]
         found |= {f"{rule} {name}": (rule, light[f"{rule} {name}"]) for rule in OF_A_STUDY}
+        needs[f"track {name}"].append("store")
     needs[TABLES] = [f"table {name}" for name in jobs.grid.studies]
     needs["report"] = [f"{rule} {name}" for name in jobs.grid.studies for rule in ("notebook", "track")]
-    return found | {rule: (rule, light[rule]) for rule in (TABLES, "report")}
+    return found | {rule: (rule, light[rule]) for rule in (TABLES, "report", "store")}
 
 
 def _gpus(jobs: Jobs, rule: str, rates: Rates) -> int:

@@ -79,7 +79,7 @@ class Sample:
         else:
             whole = taken.fixed + taken.step.times(steps(cell)) + taken.look.times(_looked(cell, twin))
         if cell.stage == "captioner" and (captions := self._captions()) is not None:
-            whole += captions.times(_size(cell).val - _size(twin).val)
+            whole += captions.times(float(_size(cell).val - _size(twin).val))
         disk = taken.disk_mb * (share if cell.stage in ("world", "corpus", "frames", "captions", "evaluate") else 1.0)
         decoding = per_clip.processor if cell.stage == "frames" else 0.0
         return Cost(

@@ -94,11 +94,11 @@ def _apart(cell: Cell, watch: _Watch, whole: Spent) -> dict[str, Spent]:
     step = Spent(median(each.clock for each in plain), median(each.processor for each in plain))
     looks = [spent.less(step) for spent, seen in steps if seen]
     if not looks:
-        return {"step": step, "fixed": whole.less(step.times(len(steps)))}
+        return {"step": step, "fixed": whole.less(step.times(float(len(steps))))}
     look = Spent(median(each.clock for each in looks), median(each.processor for each in looks))
     at_start = not (isinstance(cell.settings, FinetuneCell) and not cell.settings.keep_start)
     count = len(looks) + (at_start and not isinstance(cell.settings, CaptionerSettings))
-    return {"step": step, "look": look, "fixed": whole.less(step.times(len(steps)) + look.times(count))}
+    return {"step": step, "look": look, "fixed": whole.less(step.times(float(len(steps))) + look.times(float(count)))}
 
 
 @contextlib.contextmanager

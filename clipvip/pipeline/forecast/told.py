@@ -47,10 +47,10 @@ def _cells(row: Row) -> tuple[str, ...]:
         duration(3600 * row.hours),
         f"{row.gpu_hours:,.1f}",
         f"{row.computing:,.1f}",
-        f"{row.core_hours:,.1f}" if row.core_hours >= 1 else f"{row.core_hours:.3f}",
+        f"{row.core_hours:,.1f}" if row.core_hours >= 1 else f"{row.core_hours:.2g}",
         f"{row.longest.memory_mb / 1000:,.1f} GB",
         f"{row.disk_mb / 1000:,.1f} GB" if row.disk_mb >= 1000 else f"{row.disk_mb:,.0f} MB",
-        f"{row.kwh:,.1f}" if row.kwh >= 1 else f"{row.kwh:.3f}",
+        f"{row.kwh:,.1f}" if row.kwh >= 1 else f"{row.kwh:.2g}",
         row.bound,
     )
 

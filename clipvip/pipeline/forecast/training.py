@@ -13,7 +13,7 @@ from clipvip.pipeline.forecast.rates import Rates
 MB = 1e6
 STATE = 16  # bytes a weight in training: itself, its gradient and AdamW's two, in fp32
 WIDTHS = 38  # of a token read or written in a layer's forward pass, its MLP's hidden layer included
-KEPT = 34  # of a token's widths that a layer keeps for the backward pass
+KEPT = 34  # bytes that a layer keeps of each of a token's widths, in bf16 with fused attention
 HALF = 2  # bytes of a number in bf16
 AHEAD = 2  # batches that a worker has ready
 OF_A_WORKER = 1.67  # further batches that it holds while it makes one, measured
@@ -91,7 +91,7 @@ def _traffic(own: Learning) -> float:
 
 def _kept(own: Learning, micro: int, *, recompute: bool) -> float:
     """Bytes of activations."""
-    return float(micro * (2 if recompute else KEPT) * HALF * _tokens(own))
+    return float(micro * (2 * HALF if recompute else KEPT) * _tokens(own))
 
 
 def _seen(own: Learning) -> float:
