@@ -11,11 +11,20 @@ from clipvip.runtime import stopping, warm
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their flags."""
-    from clipvip.commands import cells, data, decide, model, own, results, run  # one that is handed over needs none
+    from clipvip.commands import (
+        cells,
+        data,
+        decide,
+        model,
+        own,
+        plan,
+        results,
+        run,
+    )  # one that is handed over needs none
 
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for group in (run, cells, results, decide, data, model, own):
+    for group in (run, plan, cells, results, decide, data, model, own):
         group.add(commands)
     return top
 

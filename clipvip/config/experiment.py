@@ -9,6 +9,7 @@ from clipvip.config.claims import check_margins
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings, ModelSettings
 from clipvip.config.resources import Usual
+from clipvip.config.sizes import CorpusSize
 from clipvip.config.stages import FinetuneSettings, GapSettings, PretrainSettings
 from clipvip.runtime.options import RunOptions
 
@@ -102,6 +103,8 @@ class Experiment(Settings):
     """fine-tuning, unless a variant changes it"""
     finetune_sets: dict[str, dict[str, Any]] = Field(default={})
     """what differs on one downstream set: set -> changed settings of `finetune`"""
+    sizes: dict[str, CorpusSize] = Field(default={})
+    """how large a corpus of files is, for `clipvip plan` before they are there; never part of a key"""
     tracking: str | None = None
     """MLflow tracking URI; null: sqlite in the results folder"""
     run: RunSettings = RunSettings()
@@ -116,6 +119,13 @@ class Experiment(Settings):
         learners = [each for each in (self.clip, self.captioner) if each is not None and each.corpus is not None]
         if "start" in self.vary and not learners:
             raise ValueError("vary: start: neither the starting CLIP nor the captioner is trained here")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_of_files(self) -> "Experiment":
+        generated = (name for name in self.sizes if name in self.corpora and self.corpora[name].world is not None)
+        if (name := next(generated, None)) is not None:
+            raise ValueError(f"sizes: {name} is generated, so its size is known; leave it out")
         return self
 
     @field_validator("margins")

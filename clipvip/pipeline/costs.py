@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import mean, median
 
 from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.forecast import schedule
 from clipvip.pipeline.store import receipt, state
+from clipvip.pipeline.sweep_space import closure
 
 OTHERWISE = ("seed", "subset_seed", "gallery")  # settings that a replicate or a further test set changes
 
@@ -38,16 +40,10 @@ class Costs:
     def seconds(self, cells: Iterable[Cell], cores: int) -> float:
         """Time until all that is not made yet is made: shared among cores, but no shorter than the longest chain."""
         missing = {cell.name: cell for cell in cells if state(self._root, cell) != "fresh"}
-        ends: dict[str, float] = {}
-
-        def end(cell: Cell) -> float:
-            if cell.name not in ends:
-                before = max((end(other) for other in cell.inputs.values()), default=0.0)
-                ends[cell.name] = before + (self.of(cell) if cell.name in missing else 0.0)
-            return ends[cell.name]
-
-        longest = max((end(cell) for cell in missing.values()), default=0.0)
-        return max(longest, sum(map(self.of, missing.values())) / cores)
+        seconds = {name: self.of(cell) for name, cell in missing.items()}
+        made_from = {other.name: other for cell in missing.values() for other in closure(cell)}.values()
+        needs = {cell.name: [other.name for other in cell.inputs.values()] for cell in made_from}
+        return max(schedule.longest(seconds, needs), sum(seconds.values()) / cores)
 
 
 def _galleries(cell: Cell) -> int:

@@ -203,7 +203,7 @@ def _check_names(experiment: Experiment) -> None:
     named |= {f"downstream.{i}": name for i, name in enumerate(experiment.downstream)}
     sources = experiment.gap_sources.items()
     named |= {f"gap_sources.{key}": source.removeprefix("captions of ") for key, source in sources}
-    named |= {f"finetune_sets.{name}": name for name in experiment.finetune_sets}
+    named |= {f"{key}.{name}": name for key in ("finetune_sets", "sizes") for name in getattr(experiment, key)}
     if experiment.pretrain and experiment.pretrain.validate_every:
         named["pretrain.validate_on"] = experiment.pretrain.validate_on
     for where, part in (("clip.corpus", experiment.clip), ("captioner.corpus", experiment.captioner)):
