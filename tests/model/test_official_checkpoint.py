@@ -153,5 +153,5 @@ def test_the_command_goes_both_ways(tiny_clip_folder: Path, tmp_path: Path, caps
         (["convert", back, "--clip", str(tmp_path), "--out", ours], "describes a None, not a CLIP"),
         (["convert", str(tmp_path / "gone"), "--to-official", back], "gone: the official layout holds proxies"),
     ):
-        assert main(wrong) == 1
+        assert main(wrong) == 2
         assert told in capsys.readouterr().err

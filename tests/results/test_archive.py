@@ -137,7 +137,7 @@ def test_a_cut_archive_is_one_line(
     file = tmp_path / "main.zip"
     archive.export(study, file)
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    assert main(["import", str(file), str(tmp_path / "new")]) == 1
+    assert main(["import", str(file), str(tmp_path / "new")]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert f"{file}: not a whole archive of a study" in said
