@@ -40,6 +40,7 @@ BY_KIND: dict[Any, tuple[str, ...]] = {
     kinds.SPEC: tuple(CONTENTS),
     kinds.PLAN: tuple(CONTENTS),
     kinds.TRACKED: tuple(CONTENTS),
+    kinds.LISTED: tuple(CONTENTS),
     kinds.CSV: ("binary", "cut JSON", "list for a mapping"),
     kinds.CRATE: ("binary", "cut JSON"),
     kinds.CHECKPOINT: ("binary", "cut JSON"),

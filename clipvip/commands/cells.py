@@ -1,7 +1,8 @@
-"""Commands on the cells of experiments: `cells`, `adopt`, `clean`, `doctor`."""
+"""Commands on the cells of experiments: `cells`, `status`, `adopt`, `clean`, `doctor`."""
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from clipvip.commands import USUAL
@@ -61,6 +62,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return int(any(each.kind not in doctor.HARMLESS for each in found))
 
 
+def _status(arguments: argparse.Namespace) -> None:
+    from clipvip.pipeline import progress
+
+    print("\n".join(progress.status(path) for folder in arguments.folder for path in progress.lists(folder)))
+
+
 def add(commands: Any) -> None:
     """The commands with their flags."""
     one = command(
@@ -72,6 +79,19 @@ def add(commands: Any) -> None:
     )
     one.add_argument("experiment", type=EXPERIMENT, nargs="*", default=[USUAL], help="YAML files")
     one.add_argument("--study", help="only this study")
+
+    one = command(
+        commands,
+        "status",
+        _status,
+        "say what a workflow makes now, how far it is, what failed and why",
+        ["clipvip status", "clipvip status results/mini"],
+        more="From another terminal, while the workflow runs or after it: cells made, the time left from finished "
+        "cells and earlier runs, what runs with its step and speed, what failed with the reason.",
+    )
+    one.add_argument(
+        "folder", type=RESULTS, nargs="*", default=[Path("results")], help="results, or results/<experiment>"
+    )
 
     one = command(
         commands,

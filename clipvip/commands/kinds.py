@@ -175,6 +175,7 @@ STUDY = Place("a study folder, such as results/mini/studies/main", file=False, f
 PLAN = Place("a plan, such as results/mini/studies/main/plan.json")
 TRACKED = Place("results/<experiment>, or a plan.json below it", folder=True)
 SPEC = Place("a spec, such as results/specs/evaluate-<key>.json")
+LISTED = Place("the list of a workflow, such as results/mini/jobs.json")
 RESULTS = Place("a folder of results, such as results", file=False, folder=True)
 VIDEOS = Place("a folder of videos", file=False, folder=True)
 VIDEO = Place("a video")

@@ -4,11 +4,14 @@ import argparse
 import os
 from typing import Any
 
-from clipvip.commands.kinds import PLAN, SPEC, STORE, whole
+from clipvip.commands.kinds import LISTED, PLAN, SPEC, STORE, whole
 from clipvip.commands.parsing import add_run_flags, command
+
+LIST = "the workflow's list, results/<experiment>/jobs.json: say whose a cell is, and how far all is"
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    from clipvip.pipeline.progress import told
     from clipvip.pipeline.runner import run_spec
     from clipvip.results.tracking.live import shown
     from clipvip.runtime.options import given
@@ -16,10 +19,12 @@ def _run(arguments: argparse.Namespace) -> None:
     how = given(arguments)
 
     def run(**more: Any) -> None:
-        for spec in arguments.spec:
-            uri = arguments.live if more.get("rank", 0) == 0 else None
-            with shown(spec, uri, arguments.live_experiment) as log:
-                run_spec(spec, **how | more | ({"log": log} if log else {}))
+        with told(arguments.spec, arguments.listed) as begin:
+            for spec in arguments.spec:
+                begin(spec)
+                uri = arguments.live if more.get("rank", 0) == 0 else None
+                with shown(spec, uri, arguments.live_experiment) as log:
+                    run_spec(spec, **how | more | ({"log": log} if log else {}))
 
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         run()
@@ -31,12 +36,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _caption_shard(arguments: argparse.Namespace) -> None:
+    from clipvip.pipeline.progress import told
     from clipvip.pipeline.runner import run_shard
     from clipvip.runtime.options import given
 
     if arguments.shard >= arguments.of:
         raise ValueError(f"--shard {arguments.shard}: of {arguments.of} parts the last is {arguments.of - 1}")
-    run_shard(arguments.spec, arguments.shard, arguments.of, **given(arguments))
+    with told([arguments.spec], arguments.listed):
+        run_shard(arguments.spec, arguments.shard, arguments.of, **given(arguments))
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
@@ -71,6 +78,7 @@ def add(commands: Any) -> None:
         later=add_run_flags,
     )
     one.add_argument("spec", type=SPEC, nargs="+", help="results/specs/<stage>-<key>.json")
+    one.add_argument("--listed", type=LISTED, metavar="FILE", help=LIST)
     one.add_argument("--live", type=STORE, metavar="URI", help="log training to this MLflow store while it runs")
     one.add_argument("--live-experiment", default="live", help="name of the MLflow experiment (default: live)")
 
@@ -85,6 +93,7 @@ def add(commands: Any) -> None:
     one.add_argument("spec", type=SPEC, help="results/specs/captions-<key>.json")
     one.add_argument("--shard", type=whole(0), required=True, help="which part, from 0")
     one.add_argument("--of", type=whole(), required=True, help="number of parts")
+    one.add_argument("--listed", type=LISTED, metavar="FILE", help=LIST)
 
     one = command(
         commands,
