@@ -136,18 +136,28 @@ def told(specs: Sequence[Path], listed: Path | None) -> Iterator[Callable[[Path]
             if lock.is_file():
                 lock.write_text(json.dumps({"said": said, "at": round(time.time())}), encoding="utf-8")
 
-    if os.environ.get("RANK", "0") != "0" or listed is None:  # another process tells; a cell by hand has no list
+    job = _job(specs[0], listed) if listed is not None else None
+    if os.environ.get("RANK", "0") != "0" or job is None or listed is None:  # the first process tells
         with bars.shown("", note):
             yield current.append
         return
-    progress = Progress(listed)
-    job = progress.jobs[progress.cells[specs[0].stem.replace("-", "/", 1)]["job"]]
     started = time.monotonic()
     with bars.shown(f"{job['brief']} | ", note):
-        print(f"[{progress.counted()}] {job['title']}", file=sys.stderr)
-        yield current.append
+        print(f"[{Progress(listed).counted()}] {job['title']}", file=sys.stderr)
+        try:
+            yield current.append
+        except (ValueError, OSError) as error:  # said again by whoever called, without whose it is
+            print(f"clipvip: {error}", file=sys.stderr)
+            raise
         took = duration(time.monotonic() - started)
         print(f"[{Progress(listed).counted()}] done in {took}: {job['title']}", file=sys.stderr)
+
+
+def _job(spec: Path, listed: Path) -> dict[str, Any] | None:
+    """The job that makes a spec's cell; None where the list has been written anew since, without it."""
+    progress = Progress(listed)
+    cell = progress.cells.get(spec.stem.replace("-", "/", 1))
+    return progress.jobs[cell["job"]] if cell is not None else None
 
 
 def lists(folder: Path) -> list[Path]:
