@@ -31,12 +31,12 @@ def _run(words: list[str] | None) -> int:
             arguments.parser.check(arguments)
             return arguments.do(arguments) or 0
     except ValueError as error:
-        return _said(str(error), WRONG_INPUT)
+        return _said(str(error), WRONG_INPUT, _whose(error))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may Python's own last flush fail
         return 0
     except OSError as error:
-        return _said(_of_system(error), WRONG_INPUT)
+        return _said(_of_system(error), WRONG_INPUT, _whose(error))
     except stopping.Stopped as stop:
         return _said(str(stop), stopping.EXIT_CODE)
 
@@ -53,11 +53,16 @@ def _of_system(error: OSError) -> str:
     return f"{said}; {fixes[error.errno]}" if error.errno in fixes else said
 
 
-def _said(line: str, code: int) -> int:
+def _whose(error: Exception) -> str:
+    """Which of several jobs it befell (pipeline/progress.py)."""
+    return "".join(getattr(error, "__notes__", ()))
+
+
+def _said(line: str, code: int, whose: str = "") -> int:
     from clipvip.runtime.legible import visible
 
     with contextlib.suppress(BrokenPipeError):  # whoever listened was stopped as well
-        print(f"clipvip: {visible(line)}", file=sys.stderr, flush=True)
+        print(f"{whose}clipvip: {visible(line)}", file=sys.stderr, flush=True)
     return code
 
 

@@ -146,8 +146,9 @@ def told(specs: Sequence[Path], listed: Path | None) -> Iterator[Callable[[Path]
         print(f"[{Progress(listed).counted()}] {job['title']}", file=sys.stderr)
         try:
             yield current.append
-        except (ValueError, OSError) as error:  # said again by whoever called, without whose it is
-            print(f"clipvip: {error}", file=sys.stderr)
+        except (ValueError, OSError) as error:
+            if not sys.__stderr__ or not sys.__stderr__.isatty():
+                error.add_note(f"{job['brief']} | ")  # for whoever tells the user of it
             raise
         took = duration(time.monotonic() - started)
         print(f"[{Progress(listed).counted()}] done in {took}: {job['title']}", file=sys.stderr)

@@ -107,10 +107,14 @@ class Lines:
 @contextlib.contextmanager
 def shown(prefix: str = "", note: Note = _ignore) -> Iterator[None]:
     """While the `with` lasts, lines of stdout and stderr begin with `prefix` (not in a terminal), bars are as above."""
+    from tqdm import tqdm
+
     out, error = Lines(sys.stdout, prefix), Lines(sys.stderr, prefix, note)
+    before, tqdm.monitor_interval = tqdm.monitor_interval, 0  # its thread must not be there when workers are forked
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
             yield
     finally:
+        tqdm.monitor_interval = before
         for stream in (out, error):
             stream.close_line()
