@@ -93,6 +93,11 @@ def add(commands: Any) -> None:
         "folder", type=RESULTS, nargs="*", default=[Path("results")], help="results, or results/<experiment>"
     )
 
+    _add_keeping(commands)
+
+
+def _add_keeping(commands: Any) -> None:
+    """What is kept, taken away and mended."""
     one = command(
         commands,
         "adopt",

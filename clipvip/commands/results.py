@@ -117,13 +117,12 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    plan = "results/mini/studies/main/plan.json"
     one = command(
         commands,
         "table",
         _table,
         "write a study's table, tests and verdicts from its finished cells",
-        [f"clipvip table {plan}"],
+        ["clipvip table results/mini/studies/main/plan.json"],
     )
     plans = "results/<experiment>/studies/<study>/plan.json; several write the noise of training too"
     one.add_argument("plan", type=PLAN, nargs="+", help=plans)
@@ -153,6 +152,12 @@ def add(commands: Any) -> None:
     one.add_argument("--uri", type=STORE, required=True, help="MLflow tracking URI")
     one.add_argument("--artifacts", type=NEW_FOLDER, help="artifact folder of a new store")
 
+    _add_pages(commands)
+    _add_archive(commands)
+    _add_compare(commands)
+
+
+def _add_pages(commands: Any) -> None:
     one = command(
         commands,
         "report",
@@ -174,8 +179,6 @@ def add(commands: Any) -> None:
     page = Path("docs/results.md")
     one.add_argument("--out", type=NEW_FILE, default=page, help="the page (default: docs/results.md)")
     one.add_argument("--readme", type=TEXTS, help="also refresh the verdicts between the marks of this page")
-    _add_archive(commands)
-    _add_compare(commands)
 
 
 def _add_archive(commands: Any) -> None:
