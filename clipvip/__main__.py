@@ -1,6 +1,5 @@
 """`clipvip <command>`."""
 
-import argparse
 import contextlib
 import errno
 import os
@@ -8,48 +7,38 @@ import sys
 
 from clipvip.runtime import stopping, warm
 
-
-def parser() -> argparse.ArgumentParser:
-    """All commands with their flags."""
-    from clipvip.commands import (
-        cells,
-        data,
-        decide,
-        model,
-        own,
-        plan,
-        results,
-        run,
-    )  # one that is handed over needs none
-
-    top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for group in (run, plan, cells, results, decide, data, model, own):
-        group.add(commands)
-    return top
+INTERRUPTED = 130  # exit code, as a shell gives it
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; what a user can mend is one line, exit code 1; asked to stop: `stopping.EXIT_CODE`."""
-    if words is None and (code := warm.ask(sys.argv[1:])) is not None:
-        return code
+    """Run a command. What a user can mend is a line, exit code 2; asked to stop: `stopping.EXIT_CODE`."""
+    try:
+        if words is None and (code := warm.ask(sys.argv[1:])) is not None:
+            return code
+        return _run(words)
+    except KeyboardInterrupt:
+        return _said("interrupted; the same command goes on where it stood", INTERRUPTED)
+
+
+def _run(words: list[str] | None) -> int:
+    from clipvip.commands.parsing import WRONG_INPUT  # a command that is handed over needs none of this
+    from clipvip.commands.tree import parser
     from clipvip.runtime.legible import guarded
 
     arguments = parser().parse_args(words)
     try:
         with stopping.heeded(), guarded():
+            arguments.parser.check(arguments)
             return arguments.do(arguments) or 0
     except ValueError as error:
-        return _said(str(error), 1)
+        return _said(str(error), WRONG_INPUT, _whose(error))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may Python's own last flush fail
         return 0
     except OSError as error:
-        return _said(_of_system(error), 1)
+        return _said(_of_system(error), WRONG_INPUT, _whose(error))
     except stopping.Stopped as stop:
         return _said(str(stop), stopping.EXIT_CODE)
-    except KeyboardInterrupt:
-        return _said("interrupted; the same command goes on where it stood", 130)
 
 
 def _of_system(error: OSError) -> str:
@@ -64,9 +53,16 @@ def _of_system(error: OSError) -> str:
     return f"{said}; {fixes[error.errno]}" if error.errno in fixes else said
 
 
-def _said(line: str, code: int) -> int:
+def _whose(error: Exception) -> str:
+    """Which of several jobs it befell (pipeline/progress.py)."""
+    return "".join(getattr(error, "__notes__", ()))
+
+
+def _said(line: str, code: int, whose: str = "") -> int:
+    from clipvip.runtime.legible import visible
+
     with contextlib.suppress(BrokenPipeError):  # whoever listened was stopped as well
-        print(f"clipvip: {line}", file=sys.stderr, flush=True)
+        print(f"{whose}clipvip: {visible(line)}", file=sys.stderr, flush=True)
     return code
 
 

@@ -1,20 +1,14 @@
 """`clipvip check` and `clipvip prepare`: what is done to data before the workflow runs."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from clipvip.commands import USUAL
+from clipvip.commands.kinds import EXPERIMENT_OR_VIDEOS, NEW_FOLDER, PROCESSES, VIDEOS, real, whole
+from clipvip.commands.parsing import command
 
 SOME_UNREADABLE = 3  # exit code: finished, but some inputs were unreadable
 PROBLEMS = 1  # exit code
-
-
-def positive(word: str) -> int:
-    """argparse type: a positive integer."""
-    if (number := int(word)) < 1:
-        raise argparse.ArgumentTypeError(f"{word} is not at least 1")
-    return number
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -59,32 +53,49 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser(
+    one = command(
+        commands,
         "check",
-        help="count every corpus and compare with the literature; exit 1 if a headline number could not be compared",
-        description="Counts videos and texts of every corpus of an experiment from its annotations and files, without "
+        _check,
+        "count every corpus and compare with the literature; exit 1 if a headline number could not be compared",
+        [
+            "clipvip check experiments/base_32.yaml",
+            "clipvip check experiments/base_32.yaml --verify --json",
+            "clipvip check --decode videos --workers 8",
+        ],
+        more="Counts videos and texts of every corpus of an experiment from its annotations and files, without "
         "decoding: expected and found, missing, unreadable, duplicates, texts of several videos, test clips among "
         "what is trained on. Exit code 1 where a run would stop, or a test split is not the literature's.",
     )
-    one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
+    one.add_argument("experiment", type=EXPERIMENT_OR_VIDEOS, nargs="*", default=[USUAL], help="YAML files")
     one.add_argument("--verify", action="store_true", help="read every file and compare it with its recorded sha256")
     one.add_argument(
         "--decode", action="store_true", help="decode every video (or those of a folder) and write a health report"
     )
-    one.add_argument("--workers", type=positive, default=1, help="--decode: processes (default: 1)")
-    one.add_argument("--report", type=Path, help="--decode: folder of the report and of its journal")
+    one.add_argument("--workers", type=PROCESSES, default=1, help="--decode: processes (default: 1)")
+    one.add_argument("--report", type=NEW_FOLDER, help="--decode: folder of the report and of its journal")
     one.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    one.set_defaults(do=_check)
 
-    one = commands.add_parser(
-        "prepare", help="transcode a corpus or folder to small files; exit 3 if some were unreadable"
+    one = command(
+        commands,
+        "prepare",
+        _prepare,
+        "transcode a corpus or folder to small files; exit 3 if some were unreadable",
+        [
+            "clipvip prepare data/msrvtt --out data/msrvtt_small",
+            "clipvip prepare videos --out small --fps 2 --side 128 --workers 8 --shard 0 --of 4",
+        ],
     )
-    one.add_argument("source", type=Path, nargs="+", help="folder; files that are not video or image are copied")
-    one.add_argument("--out", type=Path, required=True, help="the new folder: same paths, same annotations")
-    one.add_argument("--fps", type=float, default=3.0, help="maximum frame rate, frames per second (default: 3)")
-    one.add_argument("--side", type=positive, default=224, help="maximum short side in pixels (default: 224)")
-    one.add_argument("--quality", type=int, default=23, help="x264 rate factor, lower is better (default: 23)")
-    one.add_argument("--workers", type=positive, default=1, help="processes (default: 1)")
-    one.add_argument("--shard", type=int, default=0, help="index of this part, from 0 (default: 0)")
-    one.add_argument("--of", type=positive, default=1, help="number of parts, each a job of its own (default: 1)")
-    one.set_defaults(do=_prepare)
+    one.add_argument("source", type=VIDEOS, nargs="+", help="folder; files that are not video or image are copied")
+    one.add_argument("--out", type=NEW_FOLDER, required=True, help="the new folder: same paths, same annotations")
+    one.add_argument(
+        "--fps",
+        type=real(above=True, high=1000.0, of="frame rate"),
+        default=3.0,
+        help="maximum frame rate, frames per second (default: 3)",
+    )
+    one.add_argument("--side", type=whole(2, 16384), default=224, help="maximum short side in pixels (default: 224)")
+    one.add_argument("--quality", type=whole(0, 51), default=23, help="x264 rate factor, lower is better (default: 23)")
+    one.add_argument("--workers", type=PROCESSES, default=1, help="processes (default: 1)")
+    one.add_argument("--shard", type=whole(0), default=0, help="index of this part, from 0 (default: 0)")
+    one.add_argument("--of", type=whole(), default=1, help="number of parts, each a job of its own (default: 1)")

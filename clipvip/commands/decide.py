@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipvip.commands import USUAL
-from clipvip.commands.data import positive
+from clipvip.commands.kinds import EXPERIMENT, PROCESSES, real, whole
+from clipvip.commands.parsing import command
 
 if TYPE_CHECKING:
     from clipvip.pipeline.decide import Decider, Move
@@ -61,17 +62,28 @@ def _workflow(files: list[Path], targets: list[str], cores: int) -> None:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser(
+    one = command(
+        commands,
         "decide",
-        help="plan, with --run also run, the replicates or test sets that decide open claims cheapest",
-        description="Doubles the replicates or the test sets of open claims, look by look. The number of looks is "
+        _decide,
+        "plan, with --run also run, the replicates or test sets that decide open claims cheapest",
+        ["clipvip decide main", "clipvip decide main data_scale --budget 60 --looks 3 --run"],
+        more="Doubles the replicates or the test sets of open claims, look by look. The number of looks is "
         "fixed before the first step, and each tests at its share of 5 %%. Results grow in an experiment of their own, "
         "<experiment>_decided.",
     )
     one.add_argument("study", nargs="+", help="studies, by name or folder")
-    one.add_argument("--experiment", type=Path, nargs="+", default=[USUAL], help="YAML files (default: mini.yaml)")
-    one.add_argument("--budget", type=float, default=30.0, help="minutes, all steps together (default: 30)")
-    one.add_argument("--looks", type=positive, default=3, help="looks, that at today's results included (default: 3)")
-    one.add_argument("--cores", type=positive, default=2, help="cores of the workflow (default: 2)")
+    one.add_argument(
+        "--experiment", type=EXPERIMENT, nargs="+", default=[USUAL], help="YAML files (default: mini.yaml)"
+    )
+    one.add_argument(
+        "--budget",
+        type=real(high=1e6, of="number of minutes"),
+        default=30.0,
+        help="minutes, all steps together (default: 30)",
+    )
+    one.add_argument(
+        "--looks", type=whole(1, 100), default=3, help="looks, that at today's results included (default: 3)"
+    )
+    one.add_argument("--cores", type=PROCESSES, default=2, help="cores of the workflow (default: 2)")
     one.add_argument("--run", action="store_true", help="run the steps; otherwise the next one is only shown")
-    one.set_defaults(do=_decide)

@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from clipvip.commands.data import SOME_UNREADABLE, positive
-from clipvip.data.unreadable import UNREADABLE
+from clipvip.commands.data import SOME_UNREADABLE
+from clipvip.commands.kinds import CHECKPOINT, DEVICE, FRAMES, MODEL, NEW_FILE, NEW_FOLDER, TEXTS, VIDEOS, whole
+from clipvip.commands.parsing import command
 
 
 def _convert(arguments: argparse.Namespace) -> None:
@@ -25,6 +25,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _embed(arguments: argparse.Namespace) -> int:
+    from clipvip.data.unreadable import UNREADABLE
     from clipvip.evaluation.embed_files import encode
 
     unreadable = encode(
@@ -44,24 +45,49 @@ def _embed(arguments: argparse.Namespace) -> int:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser("convert", help="a checkpoint of the authors or of open_clip to a model folder, or back")
-    one.add_argument("source", type=Path, help="a checkpoint file, or a model folder with --to-official")
-    one.add_argument("--clip", help="CLIP folder or hub id of the same shape, for its configuration and tokenizer")
-    one.add_argument("--out", type=Path, help="the model folder to write")
-    one.add_argument("--to-official", type=Path, metavar="OUT.pt", help="write a model folder in the official layout")
-    one.set_defaults(do=_convert)
-
-    one = commands.add_parser("embed", help="embed a folder of videos, a file of texts, or both")
-    one.add_argument("model", help="model folder, or hub id of a CLIP (then frames are averaged)")
-    one.add_argument("--videos", type=Path, help="folder; every file below it, except hidden ones, is read as a video")
-    one.add_argument("--texts", type=Path, help="UTF-8 file, one text per line")
-    one.add_argument("--out", type=Path, required=True, help="folder for the embeddings and their index")
-    one.add_argument("--num-frames", type=positive, help="frames per video (default: the model's own number)")
+    one = command(
+        commands,
+        "convert",
+        _convert,
+        "a checkpoint of the authors or of open_clip to a model folder, or back",
+        [
+            "clipvip convert pretrain_clipvip_base_32.pt --clip openai/clip-vit-base-patch32 --out released",
+            "clipvip convert results/cells/finetune/0123456789ab/model --to-official model.pt",
+        ],
+    )
+    one.add_argument("source", type=CHECKPOINT, help="a checkpoint file, or a model folder with --to-official")
     one.add_argument(
-        "--batch-size", type=positive, default=16, help="videos at a time, and 8 times as many texts (default: 16)"
+        "--clip", type=MODEL, help="CLIP folder or hub id of the same shape, for its configuration and tokenizer"
+    )
+    one.add_argument("--out", type=NEW_FOLDER, help="the model folder to write")
+    one.add_argument(
+        "--to-official", type=NEW_FILE, metavar="OUT.pt", help="write a model folder in the official layout"
+    )
+
+    one = command(
+        commands,
+        "embed",
+        _embed,
+        "embed a folder of videos, a file of texts, or both",
+        [
+            "clipvip embed openai/clip-vit-base-patch32 --videos videos --texts texts.txt --out embedded",
+            "clipvip embed model --texts texts.txt --out embedded --device cuda",
+        ],
+    )
+    one.add_argument("model", type=MODEL, help="model folder, or hub id of a CLIP (then frames are averaged)")
+    one.add_argument(
+        "--videos", type=VIDEOS, help="folder; every file below it, except hidden ones, is read as a video"
+    )
+    one.add_argument("--texts", type=TEXTS, help="UTF-8 file, one text per line")
+    one.add_argument("--out", type=NEW_FOLDER, required=True, help="folder for the embeddings and their index")
+    one.add_argument("--num-frames", type=FRAMES, help="frames per video (default: the model's own number)")
+    one.add_argument(
+        "--batch-size",
+        type=whole(1, 4096),
+        default=16,
+        help="videos at a time, and 8 times as many texts (default: 16)",
     )
     one.add_argument(
         "--resize", choices=["squash", "crop"], default="squash", help="how frames become square (default: squash)"
     )
-    one.add_argument("--device", default="cpu", help="torch device (default: cpu)")
-    one.set_defaults(do=_embed)
+    one.add_argument("--device", type=DEVICE, default="cpu", help="torch device (default: cpu)")

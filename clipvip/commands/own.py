@@ -2,33 +2,13 @@
 
 import argparse
 import contextlib
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
-from clipvip.commands.data import SOME_UNREADABLE, positive
-
-INIT = """examples:
-  clipvip init videos --captions captions.csv
-  clipvip init videos --captions captions.csv --clip models/clip-vit-base-patch32 --name holidays
-  snakemake --cores all --configfile experiments/videos.yaml -- ablate_all
-
-The table has a row a text, with columns path and text, and if wanted start, end (seconds), clip_id, split and source.
-Without a column split, 20 % of the videos are test and 15 % val, by a hash of their path."""
-
-SEARCH = """examples:
-  clipvip search openai/clip-vit-base-patch32 videos "a dog jumps into water"
-  clipvip search results/cells/finetune/<key>/model videos "a dog" --top 5 --html dog.html
-  clipvip search model videos --video query.mp4
-
-Videos are embedded once and kept in the hidden folder .clipvip in the folder (or in the user's cache where that cannot
-be written); later only new and changed files are. Exit code 3: some files could not be read."""
-
-SERVE = """example:
-  clipvip serve model videos --port 8000
-
-Answers this machine alone."""
+from clipvip.commands.data import SOME_UNREADABLE
+from clipvip.commands.kinds import CSV, DEVICE, FRAMES, MODEL, NEW_FILE, NEW_FOLDER, SECONDS, VIDEO, VIDEOS, whole
+from clipvip.commands.parsing import command
 
 
 def _init(arguments: argparse.Namespace) -> None:
@@ -106,66 +86,90 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    look = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    one = commands.add_parser(
-        "init", help="write an experiment and its studies for a folder of videos", epilog=INIT, **look
+    _add_init(commands)
+    one = command(
+        commands,
+        "search",
+        _search,
+        "find the videos of a folder that fit a text, or are like a video",
+        [
+            'clipvip search openai/clip-vit-base-patch32 videos "a dog jumps into water"',
+            'clipvip search results/cells/finetune/0123456789ab/model videos "a dog" --top 5 --html dog.html',
+            "clipvip search model videos --video query.mp4",
+        ],
+        more="Videos are embedded once and kept in the hidden folder .clipvip in the folder (or in the user's cache "
+        "where that cannot be written); later only new and changed files are. Exit code 3: some files could not be "
+        "read.",
     )
-    one.add_argument("folder", type=Path, help="folder of videos")
+    _add_index(one)
+    one.add_argument("text", nargs="?", help="what to look for")
+    one.add_argument("--video", type=VIDEO, help="look for videos like this one")
+    one.add_argument("--top", type=whole(), default=10, help="how many videos (default: 10)")
+    one.add_argument("--html", type=NEW_FILE, metavar="PAGE", help="also write a page of film strips")
+
+    one = command(
+        commands,
+        "serve",
+        _serve,
+        "the same in a browser on this machine",
+        ["clipvip serve model videos --port 8000"],
+        more="Search in a browser; answers this machine alone.",
+    )
+    _add_index(one)
+    one.add_argument("--port", type=whole(0, 65535), default=8000, help="port on 127.0.0.1; 0: any (default: 8000)")
+
+
+def _add_init(commands: Any) -> None:
+    one = command(
+        commands,
+        "init",
+        _init,
+        "write an experiment and its studies for a folder of videos",
+        [
+            "clipvip init videos --captions captions.csv",
+            "clipvip init videos --captions captions.csv --clip models/clip-vit-base-patch32 --name holidays",
+            "snakemake --cores all --configfile experiments/videos.yaml -- ablate_all",
+        ],
+        more="The table has a row a text, with columns path and text, and if wanted start, end (seconds), clip_id, "
+        "split and source. Without a column split, 20 %% of the videos are test and 15 %% val, by a hash of the path.",
+    )
+    one.add_argument("folder", type=VIDEOS, help="folder of videos")
     one.add_argument(
         "--captions",
-        type=Path,
+        type=CSV,
         help="csv with columns path and text (default: captions.csv or annotations.csv in the folder, else a .txt "
         "beside each video)",
     )
     one.add_argument(
-        "--clip", default="openai/clip-vit-base-patch32", help="CLIP to start from: folder or hub id (default: B/32)"
+        "--clip",
+        type=MODEL,
+        default="openai/clip-vit-base-patch32",
+        help="CLIP to start from: folder or hub id (default: B/32)",
     )
     one.add_argument("--name", help="name of the experiment (default: the folder's)")
-    one.add_argument("--out", type=Path, default=Path("experiments"), help="where the files go (default: experiments)")
+    one.add_argument(
+        "--out", type=NEW_FOLDER, default=Path("experiments"), help="where the files go (default: experiments)"
+    )
     one.add_argument(
         "--together",
         choices=["file", "folder", "source"],
         help="what splits never part: clips of a file, files of a folder, or rows with the same column source "
         "(default: source where there is that column, else file)",
     )
-    one.add_argument("--seed", type=int, default=0, help="seed of the splits (default: 0)")
+    one.add_argument("--seed", type=whole(0, 2**32 - 1), default=0, help="seed of the splits (default: 0)")
     one.add_argument("--force", action="store_true", help="write files anew that are there already")
-    one.set_defaults(do=_init)
-
-    one = commands.add_parser(
-        "search", help="find the videos of a folder that fit a text, or are like a video", epilog=SEARCH, **look
-    )
-    _add_index(one)
-    one.add_argument("text", nargs="?", help="what to look for")
-    one.add_argument("--video", type=Path, help="look for videos like this one")
-    one.add_argument("--top", type=positive, default=10, help="how many videos (default: 10)")
-    one.add_argument("--html", type=Path, metavar="PAGE", help="also write a page of film strips")
-    one.set_defaults(do=_search)
-
-    one = commands.add_parser("serve", help="the same in a browser on this machine", epilog=SERVE, **look)
-    _add_index(one)
-    one.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1; 0: any (default: 8000)")
-    one.set_defaults(do=_serve)
 
 
 def _add_index(one: argparse.ArgumentParser) -> None:
     """What an index is made of."""
-    one.add_argument("model", help="model folder, or hub id of a CLIP (then frames are averaged)")
-    one.add_argument("folder", type=Path, help="folder of videos")
-    one.add_argument("--num-frames", type=positive, help="frames of a stretch (default: the model's own number)")
+    one.add_argument("model", type=MODEL, help="model folder, or hub id of a CLIP (then frames are averaged)")
+    one.add_argument("folder", type=VIDEOS, help="folder of videos")
+    one.add_argument("--num-frames", type=FRAMES, help="frames of a stretch (default: the model's own number)")
     one.add_argument(
-        "--seconds", type=seconds, default=30.0, help="longer videos are cut in stretches of this length (default: 30)"
+        "--seconds", type=SECONDS, default=30.0, help="longer videos are cut in stretches of this length (default: 30)"
     )
     one.add_argument(
         "--resize", choices=["squash", "crop"], default="squash", help="how frames become square (default: squash)"
     )
-    one.add_argument("--cache", type=Path, help="where embeddings are kept (default: .clipvip in the folder)")
-    one.add_argument("--device", default="cpu", help="torch device (default: cpu)")
-
-
-def seconds(word: str) -> float:
-    """argparse type: a positive number of seconds."""
-    number = float(word)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"{word} is no positive number of seconds")
-    return number
+    one.add_argument("--cache", type=NEW_FOLDER, help="where embeddings are kept (default: .clipvip in the folder)")
+    one.add_argument("--device", type=DEVICE, default="cpu", help="torch device (default: cpu)")

@@ -4,12 +4,13 @@ import argparse
 import os
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 from clipvip.commands import USUAL
-from clipvip.commands.data import positive
+from clipvip.commands.kinds import EXPERIMENT, Place, real, whole
+from clipvip.commands.parsing import command
 
+RATES = Place("a table of cards and hosts")
 SIZE = re.compile(r"(?P<name>[^=]+)=(?P<clips>[\d_.e]+)(:(?P<seconds>[\d.]+)(:(?P<width>\d+)x(?P<height>\d+))?)?")
 
 
@@ -55,32 +56,34 @@ def size(word: str) -> tuple[str, dict[str, Any]]:
     return found["name"], stated
 
 
-def _share(word: str) -> float:
-    if not 0 < (share := float(word)) <= 1:
-        raise argparse.ArgumentTypeError(f"{word} is not above 0 and at most 1")
-    return share
-
-
 def add(commands: Any) -> None:
     """The command with its flags."""
-    one = commands.add_parser(
+    one = command(
+        commands,
         "plan",
-        help="what an experiment will take: time, GPU-hours, memory, disk, energy, and which limits do not fit",
-        description="Times small samples of every stage on this machine; with --gpu computes from a table of rates. "
+        _plan,
+        "what an experiment will take: time, GPU-hours, memory, disk, energy, and which limits do not fit",
+        [
+            "clipvip plan",
+            "clipvip plan experiments/base_32.yaml --gpu h100 --parallel 8",
+            "clipvip plan experiments/base_32.yaml --gpu h100 --size webvid=2.5e6:18:596x336",
+        ],
+        more="Times small samples of every stage on this machine; with --gpu computes from a table of rates. "
         "Nothing is written to the results.",
     )
     one.add_argument(
-        "experiment", type=Path, nargs="*", default=[USUAL], help="YAML files, later ones over earlier ones"
+        "experiment", type=EXPERIMENT, nargs="*", default=[USUAL], help="YAML files, later ones over earlier ones"
     )
     one.add_argument("--gpu", metavar="NAME", help="compute for this card of the table, for example h100")
-    one.add_argument("--rates", type=Path, metavar="FILE", help="another table of cards and hosts (YAML)")
+    one.add_argument("--rates", type=RATES, metavar="FILE", help="another table of cards and hosts (YAML)")
     one.add_argument(
-        "--share", type=_share, help="share of the card's peak that training reaches (default: the table's)"
+        "--share",
+        type=real(0.0, 1.0, above=True, of="share"),
+        help="share of the card's peak that training reaches (default: the table's)",
     )
     one.add_argument(
-        "--parallel", type=positive, metavar="N", help="jobs at a time (default: as many as there are cores)"
+        "--parallel", type=whole(), metavar="N", help="jobs at a time (default: as many as there are cores)"
     )
     one.add_argument("--size", type=size, action="append", default=[], metavar="NAME=CLIPS[:SECONDS[:WIDTHxHEIGHT]]",
                      help="size of a corpus that is not there yet; once for each")  # fmt: skip
     one.add_argument("--json", action="store_true", help="print JSON")
-    one.set_defaults(do=_plan)

@@ -5,13 +5,28 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from clipvip.commands.kinds import (
+    CRATE,
+    NEW_FILE,
+    NEW_FOLDER,
+    PLAN,
+    RESULTS,
+    SHARE,
+    STORE,
+    STUDY,
+    TEXTS,
+    TRACKED,
+    whole,
+)
+from clipvip.commands.parsing import command
+
 
 def _table(arguments: argparse.Namespace) -> None:
     from clipvip.results import study_files
     from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tables import make, make_all
 
-    folders = [path.parent for path in arguments.plan]
+    folders = [_study_of(path) for path in arguments.plan]
     for folder in folders:
         refuse_if_empty(read_plan(folder), folder)
     beside = list(folders[0].resolve().parent.glob(f"*/{study_files.PLAN}"))
@@ -23,12 +38,25 @@ def _table(arguments: argparse.Namespace) -> None:
             print(f"{name}: {counts}")
 
 
+def _study_of(plan: Path) -> Path:
+    """The study's folder of a plan."""
+    from clipvip.results import study_files
+
+    if plan.name != study_files.PLAN:
+        raise ValueError(f"{plan}: no plan of a study (results/<experiment>/studies/<study>/{study_files.PLAN})")
+    return plan.parent
+
+
 def _track(arguments: argparse.Namespace) -> None:
     from clipvip.results import study_files
     from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tracking import mirror
 
     if not arguments.plan:
+        if arguments.artifacts is None and arguments.uri.startswith("sqlite:"):
+            raise ValueError(
+                "track: without a plan a store is created at --uri; give --artifacts, the folder of its files"
+            )
         mirror.create(arguments.uri, arguments.artifacts)
     for path in arguments.plan:
         plans = [path] if path.is_file() else sorted(path.glob(f"studies/*/{study_files.PLAN}"))
@@ -36,7 +64,7 @@ def _track(arguments: argparse.Namespace) -> None:
             raise ValueError(
                 f"{path}: neither a {study_files.PLAN} nor the folder of an experiment (results/<experiment>)"
             )
-        for folder in (each.parent for each in plans):
+        for folder in map(_study_of, plans):
             plan = read_plan(folder)
             refuse_if_empty(plan, folder)
             print(f"{folder.name}: {mirror.mirror(plan, arguments.uri, folder)}")
@@ -89,67 +117,114 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def add(commands: Any) -> None:
     """The commands with their flags."""
-    one = commands.add_parser("table", help="write a study's table, tests and verdicts from its finished cells")
+    one = command(
+        commands,
+        "table",
+        _table,
+        "write a study's table, tests and verdicts from its finished cells",
+        ["clipvip table results/mini/studies/main/plan.json"],
+    )
     plans = "results/<experiment>/studies/<study>/plan.json; several write the noise of training too"
-    one.add_argument("plan", type=Path, nargs="+", help=plans)
-    one.set_defaults(do=_table)
+    one.add_argument("plan", type=PLAN, nargs="+", help=plans)
 
-    one = commands.add_parser("show", help="print studies: results with intervals, and the verdict on each claim")
-    one.add_argument("study", type=Path, nargs="+", help="study folders, for example results/mini/studies/main")
-    one.set_defaults(do=_show)
+    one = command(
+        commands,
+        "show",
+        _show,
+        "print studies: results with intervals, and the verdict on each claim",
+        ["clipvip show results/mini/studies/main"],
+    )
+    one.add_argument("study", type=STUDY, nargs="+", help="study folders, for example results/mini/studies/main")
 
-    one = commands.add_parser("track", help="mirror finished cells to MLflow; without a plan, create the store")
-    one.add_argument("plan", type=Path, nargs="*", help="results/<experiment>, or studies/<study>/plan.json below it")
-    one.add_argument("--uri", required=True, help="MLflow tracking URI")
-    one.add_argument("--artifacts", type=Path, help="artifact folder of a new store")
-    one.set_defaults(do=_track)
+    one = command(
+        commands,
+        "track",
+        _track,
+        "mirror finished cells to MLflow; without a plan, create the store",
+        [
+            "clipvip track results/mini --uri sqlite:///results/mlflow.db",
+            "clipvip track --uri sqlite:///results/mlflow.db --artifacts results/mlartifacts",
+        ],
+    )
+    one.add_argument(
+        "plan", type=TRACKED, nargs="*", help="results/<experiment>, or studies/<study>/plan.json below it"
+    )
+    one.add_argument("--uri", type=STORE, required=True, help="MLflow tracking URI")
+    one.add_argument("--artifacts", type=NEW_FOLDER, help="artifact folder of a new store")
 
-    one = commands.add_parser("report", help="write the studies as one offline HTML page")
-    one.add_argument("study", type=Path, nargs="+", help="study folders")
-    one.add_argument("--out", type=Path, required=True, help="the page")
-    one.set_defaults(do=_report)
-
-    one = commands.add_parser("results-page", help="write the studies of an experiment as one Markdown page")
-    one.add_argument("experiment", type=Path, help="results/<experiment>")
-    one.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the page (default: docs/results.md)")
-    one.add_argument("--readme", type=Path, help="also refresh the verdicts between the marks of this page")
-    one.set_defaults(do=_results_page)
+    _add_pages(commands)
     _add_archive(commands)
     _add_compare(commands)
 
 
-def _add_archive(commands: Any) -> None:
-    one = commands.add_parser("export", help="write a study with what its cells say as one file (an RO-Crate)")
-    one.add_argument("study", type=Path, help="study folder, for example results/mini/studies/main")
-    one.add_argument("file", type=Path, help="the file to write, for example main.crate.zip")
-    one.set_defaults(do=_export)
+def _add_pages(commands: Any) -> None:
+    one = command(
+        commands,
+        "report",
+        _report,
+        "write the studies as one offline HTML page",
+        ["clipvip report results/mini/studies/main --out main.html"],
+    )
+    one.add_argument("study", type=STUDY, nargs="+", help="study folders")
+    one.add_argument("--out", type=NEW_FILE, required=True, help="the page")
 
-    one = commands.add_parser("import", help="bring an exported study into a results folder, checked on arrival")
-    one.add_argument("file", type=Path, help="a file that `clipvip export` wrote")
-    one.add_argument("results", type=Path, help="results folder; best one of its own")
-    one.set_defaults(do=_import)
+    one = command(
+        commands,
+        "results-page",
+        _results_page,
+        "write the studies of an experiment as one Markdown page",
+        ["clipvip results-page results/mini", "clipvip results-page results/mini --out page.md --readme README.md"],
+    )
+    one.add_argument("experiment", type=RESULTS, help="results/<experiment>")
+    page = Path("docs/results.md")
+    one.add_argument("--out", type=NEW_FILE, default=page, help="the page (default: docs/results.md)")
+    one.add_argument("--readme", type=TEXTS, help="also refresh the verdicts between the marks of this page")
+
+
+def _add_archive(commands: Any) -> None:
+    one = command(
+        commands,
+        "export",
+        _export,
+        "write a study with what its cells say as one file (an RO-Crate)",
+        ["clipvip export results/mini/studies/main main.crate.zip"],
+    )
+    one.add_argument("study", type=STUDY, help="study folder, for example results/mini/studies/main")
+    one.add_argument("file", type=NEW_FILE, help="the file to write, for example main.crate.zip")
+
+    one = command(
+        commands,
+        "import",
+        _import,
+        "bring an exported study into a results folder, checked on arrival",
+        ["clipvip import main.crate.zip elsewhere"],
+    )
+    one.add_argument("file", type=CRATE, help="a file that `clipvip export` wrote")
+    one.add_argument("results", type=NEW_FOLDER, help="results folder; best one of its own")
 
 
 def _add_compare(commands: Any) -> None:
-    one = commands.add_parser(
+    one = command(
+        commands,
         "compare",
-        help="compare two runs of an experiment: outcomes, and figures inside the other's interval; exit 1 if too few",
-        description="Prints each claim with its outcome and difference in both runs, and the shares of differences and "
+        _compare,
+        "compare two runs of an experiment: outcomes, and figures inside the other's interval; exit 1 if too few",
+        ["clipvip compare results/mini elsewhere/mini", "clipvip compare a b --out differences.csv --most-reversed 1"],
+        more="Prints each claim with its outcome and difference in both runs, and the shares of differences and "
         "table values that lie inside the other run's 95 %% interval. Exit code 1 where a criterion is not met.",
     )
-    one.add_argument("a", type=Path, help="results, results/<experiment> or a study's folder")
-    one.add_argument("b", type=Path, help="the same of the other run")
-    one.add_argument("--out", type=Path, help="write the comparison as csv: a row a claim and a row a table value")
+    one.add_argument("a", type=RESULTS, help="results, results/<experiment> or a study's folder")
+    one.add_argument("b", type=RESULTS, help="the same of the other run")
+    one.add_argument("--out", type=NEW_FILE, help="write the comparison as csv: a row a claim and a row a table value")
     one.add_argument(
-        "--most-reversed", type=int, default=0, help="claims that may turn from yes to no or back (default: 0)"
+        "--most-reversed", type=whole(0), default=0, help="claims that may turn from yes to no or back (default: 0)"
     )
     one.add_argument(
-        "--most-changed", type=float, default=0.1, help="share of claims that may come out otherwise (default: 0.1)"
+        "--most-changed", type=SHARE, default=0.1, help="share of claims that may come out otherwise (default: 0.1)"
     )
     one.add_argument(
         "--least-inside",
-        type=float,
+        type=SHARE,
         default=0.93,
         help="share of either run's differences that must lie inside the other's intervals (default: 0.93)",
     )
-    one.set_defaults(do=_compare)

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -62,6 +63,30 @@ def merge(base: Any, change: Any) -> Any:
     return change
 
 
+def _why(error: Exception) -> str:
+    """The fault in one line, with its place."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark, about = error.problem_mark, f"{error.context}: " if error.context else ""
+        return f"line {mark.line + 1}, column {mark.column + 1}: {about}{error.problem}"
+    return " ".join(str(error).split())
+
+
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file; ValueError names the file where it is empty or holds anything else."""
+    found = read_yaml(path)
+    if not isinstance(found, dict):
+        held = "nothing" if found is None else f"a {type(found).__name__}"
+        raise ValueError(f"{path}: holds {held}; a mapping is read (`key: value` lines), as in experiments/mini.yaml")
+    return found
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names as a question, or all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+
+
 MOST = 100_000  # values of a YAML file
 
 
@@ -74,7 +99,7 @@ def read_yaml(path: str | Path) -> Any:
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
+        raise ValueError(f"{path}: not YAML: {_why(error)}") from None
     if not _is_small(data):
         raise ValueError(f"{path}: more than {MOST:,} values once its aliases are written out; write them out")
     return data

@@ -24,18 +24,18 @@ class Costs:
         for cell in cells:
             made = receipt(root, cell.name)
             if made is not None:
-                seconds = float(made["seconds"]) / _galleries(cell)
-                self._alike.setdefault(_kind(cell), []).append(seconds)
+                seconds = float(made["seconds"]) / galleries(cell)
+                self._alike.setdefault(kind(cell), []).append(seconds)
                 self._stage.setdefault(cell.stage, []).append(seconds)
 
     def of(self, cell: Cell) -> float:
         """Expected seconds of one cell: the mean of those that differ in a seed or test set only, or the median of its
         stage. ValueError: no cell of the stage is finished."""
-        if alike := self._alike.get(_kind(cell)):
-            return mean(alike) * _galleries(cell)
+        if alike := self._alike.get(kind(cell)):
+            return mean(alike) * galleries(cell)
         if cell.stage not in self._stage:
             raise ValueError(f"no finished cell of the stage {cell.stage} tells its time; run the studies first")
-        return median(self._stage[cell.stage]) * _galleries(cell)
+        return median(self._stage[cell.stage]) * galleries(cell)
 
     def seconds(self, cells: Iterable[Cell], cores: int) -> float:
         """Time until all that is not made yet is made: shared among cores, but no shorter than the longest chain."""
@@ -46,12 +46,12 @@ class Costs:
         return max(schedule.longest(seconds, needs), sum(seconds.values()) / cores)
 
 
-def _galleries(cell: Cell) -> int:
+def galleries(cell: Cell) -> int:
     """How many test sets an evaluation reads."""
     return 1 + sum(re.fullmatch(r"gallery\d+:corpus", role) is not None for role in cell.inputs)
 
 
-def _kind(cell: Cell) -> str:
+def kind(cell: Cell) -> str:
     """What a cell has in common with its replicates."""
     settings = cell.settings.model_dump(mode="json")
     settings["world"] = {k: v for k, v in (settings.get("world") or {}).items() if k not in OTHERWISE}

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from clipvip.config.base import merge, read_yaml
+from clipvip.config.base import merge, nearest
 from clipvip.pipeline.costs import Costs
-from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.grid import Grid, load, read
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.sweep_space import closure
 from clipvip.results import outcomes, sequential, study_files
@@ -50,15 +50,13 @@ class Decider:
 
     def __init__(self, paths: Sequence[Path], studies: Sequence[str], looks: int, cores: int) -> None:
         self.paths, self.studies, self.looks, self.cores = list(paths), list(studies), looks, cores
-        self._data: dict[str, Any] = {}
-        for path in paths:
-            self._data = merge(self._data, read_yaml(path))
-        self._base = Jobs(Grid(self._data))
+        self._data = read(paths)
+        self._base = Jobs(load(paths))
         self._costs = Costs(self._base.root, self._base.grid.cells.values())
         name = f"{self._base.grid.experiment.name}_decided"
         self.overlay_path, self._record = (self._base.root / name / file for file in ("decide.yaml", "looks.json"))
         if unknown := [each for each in studies if each not in self._base.grid.studies]:
-            raise ValueError(f"no study {unknown[0]!r}; known: {', '.join(self._base.grid.studies)}")
+            raise ValueError(f"no study {unknown[0]!r}; {nearest(unknown[0], self._base.grid.studies)}")
         self._taken: list[dict[str, Any]] = json.loads(self._record.read_text()) if self._record.is_file() else []
         self.overlay = self._taken[-1]["overlay"] if self._taken else {"name": name, "looks": looks}
         if self.overlay["looks"] != looks:

@@ -1,12 +1,12 @@
 """The grid: every study of an experiment, each variant and seed resolved to the cells that it needs."""
 
-import difflib
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clipvip.config.base import NAME, build, merge, read_yaml
+from clipvip.config.base import NAME, build, merge, nearest, read_mapping, read_yaml
 from clipvip.config.claims import check_expect
 from clipvip.config.experiment import Experiment
 from clipvip.config.stages import EvaluateCell, FinetuneCell, FinetuneSettings, PretrainCell, PretrainSettings
@@ -19,6 +19,7 @@ from clipvip.pipeline.replicates import Replicate, replicate
 from clipvip.pipeline.sources import Sources
 from clipvip.pipeline.study import Row, Start, Study
 
+FEW = 5  # keys in a message
 Tuning = dict[str, FinetuneSettings]  # by downstream set
 
 
@@ -32,7 +33,7 @@ class Grid(Sources):
         self.given = experiment.model_dump(mode="json", exclude_unset=True)
         given_weights.refuse_small_world(experiment)
         path = self.experiment.studies
-        studies = (read_yaml(path) or {}).get("studies", {})
+        studies = _studies_in(path)
         for bad in (each for each in studies if not re.match(NAME, str(each))):
             raise ValueError(
                 f"{path}: study {bad!r}: a name has letters, digits, _, - and . and begins with one of the first"
@@ -215,13 +216,30 @@ def _check_names(experiment: Experiment) -> None:
 
 
 def _nearest(name: str, known: dict[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"no {name!r} here; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}")
+    return f"no {name!r} here; {nearest(name, known)}"
 
 
-def load(paths: list[str | Path]) -> Grid:
+def _studies_in(path: str) -> dict[str, Any]:
+    """What stands under `studies` in a file; nothing in an empty one."""
+    found = read_yaml(path) or {}
+    studies = (found.get("studies") or {}) if isinstance(found, dict) else None
+    if not isinstance(studies, dict):
+        raise ValueError(f"{path}: studies: a mapping is read, a study by its name, as in experiments/studies.yaml")
+    return studies
+
+
+def load(paths: Sequence[str | Path]) -> Grid:
     """The grid of an experiment given by one or more YAML files, later ones over earlier ones."""
-    data: Any = {}
-    for path in paths:
-        data = merge(data, read_yaml(path))
+    data = read(paths)
+    if "name" not in data:
+        keys = ", ".join(str(key) for key in list(data)[:FEW])
+        raise ValueError(f"{paths[0]}: no experiment: it has no `name`, only {keys}; see experiments/mini.yaml")
     return Grid(data)
+
+
+def read(paths: Sequence[str | Path]) -> dict[str, Any]:
+    """The data of one or more YAML files, later ones over earlier ones."""
+    data: dict[str, Any] = {}
+    for path in paths:
+        data = merge(data, read_mapping(path))
+    return data

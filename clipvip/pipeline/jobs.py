@@ -16,8 +16,10 @@ from pathlib import Path
 from clipvip.config.base import digest
 from clipvip.config.data import CorpusSettings
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
+from clipvip.pipeline import worklist
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.named import Names
 from clipvip.pipeline.plans import plan_of
 from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.stores import forget
@@ -117,10 +119,20 @@ class Jobs:
 
     def command(self, job: Job) -> list[str]:
         """The words after `clipvip` that make the job's cells."""
+        listed = ["--listed", str(worklist.place(self))]
         if job.shard:
             shard, of = job.shard
-            return ["caption-shard", *self.specs(job), "--shard", str(shard), "--of", str(of), *self._how(job)]
-        return ["run", *self.specs(job), *self._how(job), *self._live(job)]
+            return ["caption-shard", *self.specs(job), "--shard", str(shard), "--of", str(of), *listed, *self._how(job)]
+        return ["run", *self.specs(job), *listed, *self._how(job), *self._live(job)]
+
+    @cached_property
+    def names(self) -> Names:
+        """What its cells are called for people."""
+        return Names(self.grid)
+
+    def title(self, job: Job) -> str:
+        """What a job is called for people: stages, variant, replicate, sets."""
+        return self.names.of_job(job.cells, job.shard)
 
     def _how(self, job: Job) -> list[str]:
         return words(self.grid.experiment.run) if JOB_RULES[job.rule].accelerator else []
@@ -164,13 +176,15 @@ class Jobs:
         """Where a study's table and figure lie."""
         return self.root / self.grid.experiment.name / "studies" / name
 
-    def prepare(self) -> None:
-        """Write specs and study plans where they changed; make markers agree with the receipts and the store.
+    def prepare(self, at_once: int | None = None) -> None:
+        """Write specs, study plans and the list of the jobs (`at_once` of which may run side by side) where they
+        changed; make markers agree with the receipts and the store.
 
         Where the results may only be read a line says so, and what is there can still be listed.
         """
         try:
             self._prepare()
+            worklist.write(self, at_once)
         except OSError as error:
             if error.errno not in READ_ONLY:
                 raise

@@ -4,7 +4,7 @@ No worker holds state that a restart loses: the next point follows from the swee
 what the store holds. It is drawn under a lock, and a point that was tried already is drawn anew.
 """
 
-import fcntl
+import contextlib
 import math
 import os
 import warnings
@@ -81,14 +81,14 @@ def _distribution(values: Range) -> BaseDistribution:
 
 
 class _Lock(JournalFileOpenLock):  # type: ignore[misc]
-    """A lock that the kernel frees when its holder dies; what a writer that died left of a line is cut off."""
+    """A lock that is free when its holder dies; what a writer that died left of a line is cut off."""
 
     def __init__(self, journal: Path) -> None:
         self._journal, self._path = journal, journal.with_name(f"{journal.name}.lock")
 
     def acquire(self) -> bool:
-        self._handle = self._path.open("a")
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(locked(self._path))
         with self._journal.open("rb+") as file:
             end = file.seek(0, os.SEEK_END)
             if end and (file.seek(end - 1), file.read(1))[1] != b"\n":
@@ -97,7 +97,7 @@ class _Lock(JournalFileOpenLock):  # type: ignore[misc]
         return True
 
     def release(self) -> None:
-        self._handle.close()
+        self._held.close()
 
 
 def storage_of(sweep: Sweep) -> BaseStorage:

@@ -29,7 +29,7 @@ from clipvip.pipeline.store import folder, receipt, write_spec
 from clipvip.pipeline.sweep_note import best_overlay, note
 from clipvip.pipeline.sweep_space import Sweep, closure, judged, validations
 from clipvip.results import study_files
-from clipvip.runtime import cell_files
+from clipvip.runtime import cell_files, receipts
 from clipvip.runtime.context import Pruned
 from clipvip.runtime.files import held, locked, write_whole, written
 
@@ -206,6 +206,8 @@ def read_plan(path: Path) -> Sweep:
     """The sweep of a plan file, which holds its settings and the experiment's."""
     if not path.is_file():
         raise ValueError(f"{path}: no such plan; `snakemake sweep_<name>` writes it")
-    plan = json.loads(path.read_text())
+    plan = receipts.read_json(path)
+    if plan is None or not {"name", "sweep", "experiment"} <= plan.keys() or not isinstance(plan["experiment"], dict):
+        raise ValueError(f"{path}: no plan of a sweep; `snakemake -n sweep_<name>` writes it anew")
     settings = build(SweepSettings, plan["sweep"], str(path))
     return Sweep(plan["name"], settings, Grid(plan["experiment"]))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from clipvip.config.base import nearest
 from clipvip.config.data import CorpusSettings
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.store import receipt, state
@@ -95,7 +96,7 @@ def times(jobs: Jobs) -> str:
 def listing(jobs: Jobs, study: str | None = None) -> str:
     """study, variant, seed, role -> cell and its state, one line each. ValueError for an unknown study."""
     if study is not None and study not in jobs.grid.studies:
-        raise ValueError(f"no study {study!r}; known: {', '.join(jobs.grid.studies)}")
+        raise ValueError(f"no study {study!r}; {nearest(study, jobs.grid.studies)}")
     lines = [summary(jobs)]
     for name, each in jobs.grid.studies.items():
         if study in (None, name):

@@ -43,7 +43,14 @@ def refresh(page: Path, experiment: Path) -> None:
         return f"{match[1]}\n{table}\n{match[3]}"
 
     marked = r"(<!-- verdicts of (\w+) -->\n).*?(\n<!-- end of verdicts -->)"
-    write_whole(page, re.sub(marked, verdicts, page.read_text(encoding="utf-8"), flags=re.DOTALL))
+    try:
+        text = page.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{page}: not UTF-8 at byte {error.start}; give a page with the marks of verdicts") from None
+    fresh, found = re.subn(marked, verdicts, text, flags=re.DOTALL)
+    if not found:
+        raise ValueError(f"{page}: has no verdicts to refresh, `<!-- verdicts of <study> -->` to `<!-- end of ... -->`")
+    write_whole(page, fresh)
 
 
 def _study(folder: Path, plan: dict[str, Any], out: Path) -> str:

@@ -17,6 +17,7 @@ PUBLISHED = "published.csv"
 FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 
+JOBS = "jobs.json"  # of the experiment: what its workflow makes
 NOISE = "noise.csv"  # of the experiment, in the folder above its studies: the pools of training noise
 
 TRIALS = "trials.csv"  # of a sweep, as all below

@@ -1,10 +1,11 @@
 """How a stage is run: every option once, for experiment files (`run`), flags of commands and the stages themselves."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 Compiler = Literal["inductor", "aot_eager"]  # aot_eager only traces: to see whether a model can be compiled
@@ -17,28 +18,43 @@ class RunOptions(BaseModel):
 
     device: str = "cpu"
     """torch device: cpu, cuda:0; under torchrun cuda"""
-    workers: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0, le=4096)
     """processes that decode ahead of training; 0: none"""
-    micro_batch: int | None = Field(None, ge=1)
+    micro_batch: int | None = Field(None, ge=1, le=1_000_000)
     """clips that are back-propagated at once; null: the batch of a process"""
     compile: Compiler | None = None
     """torch.compile the video encoder: faster on a GPU, minutes at the start of a job"""
     recompute: bool = False
     """recompute activations in the backward pass: less memory, a third more time"""
-    checkpoint_seconds: float | None = Field(None, ge=0)
+    checkpoint_seconds: float | None = Field(None, ge=0, le=1e9, allow_inf_nan=False)
     """seconds between checkpoints of training; null: 120"""
     verify: bool = False
     """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""
 
 
-def add_flags(parser: ArgumentParser) -> None:
-    """A flag for each option: `micro_batch` is `--micro-batch`."""
+def add_flags(parser: ArgumentParser, kinds: Mapping[str, Callable[[str], Any]] | None = None) -> None:
+    """A flag for each option: `micro_batch` is `--micro-batch`; `kinds` read some of them more closely."""
     for name, field in RunOptions.model_fields.items():
         kind, about = _kind(field), f"{field.description} (default: {_word(field.default)})"
-        look: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind, "default": field.default}
+        look: dict[str, Any] = (
+            {"action": "store_true"} if kind is bool else {"default": field.default, "type": _reader(name)}
+        )
         if get_origin(kind) is Literal:
             look |= {"type": str, "choices": get_args(kind)}
+        look |= {"type": kinds[name]} if kinds and name in kinds else {}
         parser.add_argument(_flag(name), help=about.replace("null:", "not given:"), **look)
+
+
+def _reader(name: str) -> Callable[[str], Any]:
+    """Reads the word of a flag as settings would."""
+
+    def read(word: str) -> Any:
+        try:
+            return getattr(RunOptions.model_validate({name: word}), name)
+        except ValidationError as error:
+            raise ArgumentTypeError(f"{word}: {error.errors()[0]['msg']}") from None
+
+    return read
 
 
 def given(arguments: Namespace) -> dict[str, Any]:

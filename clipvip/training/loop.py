@@ -124,9 +124,8 @@ def fit(
 ) -> list[Figures]:
     """Train `model` in place; the history. Several processes train one model, each on its rows of every batch.
 
-    `validate` is asked after each step count in `validate_at` (0: before the first) and its metrics join
-    the history as `val/...`; with `keep_best` the weights of the highest mean recall are the ones that stay.
-    """
+    `validate` is asked after each step count in `validate_at` (0: before the first), its metrics join the history as
+    `val/...`; with `keep_best` the weights of the highest mean recall stay."""
     device, state = torch.device(run.device), _state(model, settings, run)
     progress = state.begin(run)
     steps, only = num_steps(settings, batches.per_epoch), distributed.rank() == 0
@@ -153,6 +152,7 @@ def fit(
                 if only:
                     run.log(progress.step, figures)
             _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
+            bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
             bar.update()
             if bar.disable and only and shows.now():
                 print(f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}", file=sys.stderr, flush=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from clipvip.__main__ import main, parser
+from clipvip.__main__ import main
+from clipvip.commands.tree import parser
 from clipvip.config.base import build
 from clipvip.config.data import CorpusSettings
 from clipvip.config.experiment import PublishedSettings, RunSettings

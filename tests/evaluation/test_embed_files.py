@@ -118,7 +118,7 @@ def test_unreadable_files_are_named_and_the_exit_code_says_so(
     for name in ("a, b.mp4", "b.mp4", "below"):
         target = media / name
         shutil.rmtree(target) if target.is_dir() else target.unlink()
-    assert main(words) == 1
+    assert main(words) == 2
     assert "not one video could be read" in capsys.readouterr().err
 
 
@@ -140,13 +140,13 @@ def test_missing_inputs_are_one_line(
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     for words, told in (
         ([], "nothing to embed; give --videos, --texts or both"),
-        (["--videos", str(tmp_path / "nowhere")], "nowhere: no such folder of videos"),
+        (["--videos", str(tmp_path / "nowhere")], "nowhere: no such folder; give a folder of videos"),
         (["--videos", str(tmp_path / "empty")], "empty: holds no files"),
-        (["--texts", str(tmp_path / "nowhere.txt")], "nowhere.txt: No such file or directory"),
-        (["--texts", str(tmp_path / "empty.txt")], "empty.txt: holds no texts"),
+        (["--texts", str(tmp_path / "nowhere.txt")], "nowhere.txt: no such file; give a UTF-8 text file"),
+        (["--texts", str(tmp_path / "empty.txt")], "empty.txt: is empty; give a UTF-8 text file"),
         (["--texts", str(tmp_path / "latin.txt")], "latin.txt: not UTF-8 at byte 3"),
     ):
-        assert main([*begin, *words]) == 1
+        assert main([*begin, *words]) == 2
         assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     with pytest.raises(SystemExit):

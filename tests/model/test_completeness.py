@@ -76,7 +76,7 @@ def test_embed_says_it_in_one_line(tiny_clip_folder: Path, tmp_path: Path, capsy
     folder = damaged(tiny_clip_folder, tmp_path / "ours", drop)
     (tmp_path / "texts.txt").write_text("a red ring\n")
     words = ["embed", str(folder), "--texts", str(tmp_path / "texts.txt"), "--out", str(tmp_path / "out")]
-    assert main(words) == 1
+    assert main(words) == 2
     said = capsys.readouterr().err.strip()
     assert "missing: proxies, temporal_embedding; copy or convert it anew" in said
     assert "\n" not in said
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_read_gives_one_line(
         weights.write_bytes(weights.read_bytes()[:4000])
     else:
         config.write_text("{" if fault == "no JSON" else "[]")
-    assert main(["convert", str(folder), "--to-official", str(tmp_path / "out.pt")]) == 1
+    assert main(["convert", str(folder), "--to-official", str(tmp_path / "out.pt")]) == 2
     said = capsys.readouterr().err.strip()
     assert "\n" not in said
     assert str(folder) in said

@@ -42,7 +42,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
 ) -> None:
     world = Cell("world", WORLD)
     spec = write_spec(small, world)
-    assert main(["run", str(spec)]) == 1
+    assert main(["run", str(spec)]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith(f"clipvip: {small}")
     assert said.endswith("No space left on device; make room on its disk, then give the same command again")
@@ -82,7 +82,7 @@ def test_results_that_may_only_be_read_are_listed(tmp_path: Path, capsys: pytest
         (tmp_path / "smoke.yaml").write_text(yaml.safe_dump(smoke))
         assert main(["cells", str(tmp_path / "smoke.yaml"), "--study", "main"]) == 0
         assert main(["doctor", str(shown)]) == 0
-        assert main(["run", str(shown / "specs" / f"world-{world.key}.json")]) == 1
+        assert main(["run", str(shown / "specs" / f"world-{world.key}.json")]) == 2
         assert "Read-only file system; its disk is mounted read-only" in capsys.readouterr().err
     finally:
         subprocess.run(["umount", "--lazy", shown], check=True)

@@ -145,7 +145,7 @@ def test_all_at_once_and_the_exit_codes(root: Path, capsys: pytest.CaptureFixtur
 
 
 def test_no_results_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", str(tmp_path)]) == 1
+    assert main(["doctor", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"clipvip: {tmp_path}: no results folder")
 
 

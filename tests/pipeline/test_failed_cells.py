@@ -8,6 +8,8 @@ import pytest
 import yaml
 from test_workflow import ROOT, SMOKE, snakemake
 
+from clipvip.pipeline.progress import status
+
 STUDY = {
     "title": "Does one failure stop the others?",
     "claim": "It must not.",
@@ -43,6 +45,9 @@ def test_a_failed_cell_leaves_a_table_and_the_next_run_makes_what_failed(file: P
     assert table.loc["bad", "reason"] == "pretrain: cannot take 31 clips: there are 30"
     assert table["msrvtt/t2v/R@5"].notna().to_dict() == {"none": True, "bad": False}
     assert "cannot take 31 clips: there are 30" in (results / "failing/report.html").read_text()
+    said = status(results / "failing/jobs.json")
+    assert "  failed  post-pretrain · bad, replicate 0 · narrated: cannot take 31 clips: there are 30  (" in said
+    assert "bad, replicate 0 | clipvip: cannot take 31 clips: there are 30" in done.stdout + done.stderr
     made = {path: path.stat().st_mtime_ns for path in results.glob("cells/*/*/receipt.json")}
     data = yaml.safe_load(file.read_text())
     data["roles"]["small"]["clips"] = 30

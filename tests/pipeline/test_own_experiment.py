@@ -85,7 +85,7 @@ def test_splits_sources_and_what_the_captions_name(here: Path, capsys: pytest.Ca
     )
     assert pd.read_csv(here / "videos/splits/test.csv")["path"].tolist() == [row[0] for row in given[2::3]]
     write_captions(here / "captions.csv", given[:2], ("path", "text", "split"))
-    assert main([*INIT, "--force"]) == 1
+    assert main([*INIT, "--force"]) == 2
     assert "the column split names no test video" in capsys.readouterr().err
     tapes = [(path, text, f"tape {i % 4}") for i, (path, text) in enumerate(rows)]
     write_captions(here / "captions.csv", tapes, ("path", "text", "source"))
@@ -108,12 +108,12 @@ def test_splits_sources_and_what_the_captions_name(here: Path, capsys: pytest.Ca
 
 def test_without_captions_there_is_a_table_to_fill_in(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["init", "videos", "--clip", "clip"]
-    assert main(words) == 1
+    assert main(words) == 2
     assert "no captions; wrote videos/captions.csv" in capsys.readouterr().err
     assert not (here / "experiments").exists()
     table = pd.read_csv(here / "videos/captions.csv")
     assert len(table) == 12
-    assert main(words) == 1  # still empty, and not written over
+    assert main(words) == 2  # still empty, and not written over
     assert "videos/captions.csv: no text of a video: its texts are empty" in capsys.readouterr().err
     table.assign(text="a square").to_csv(here / "videos/captions.csv", index=False)
     assert main(words) == 0
@@ -125,12 +125,15 @@ def test_refusals_are_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -
         (INIT, "videos.yaml: is there already; give another --name, or --force"),
         ([*INIT, "--name", "a b"], "--name 'a b': names are letters"),
         (["init", "nowhere"], "nowhere: no such folder"),
-        ([*INIT, "--name", "other", "--clip", "./nowhere"], "./nowhere: not a CLIP folder or hub id"),
-        ([*INIT, "--name", "other", "--captions", "none.csv"], "none.csv: no such file of captions"),
+        ([*INIT, "--name", "other", "--clip", "./nowhere"], "./nowhere: no such model folder"),
+        (
+            [*INIT, "--name", "other", "--captions", "none.csv"],
+            "none.csv: no such file; give a csv with columns path and text",
+        ),
         ([*INIT, "--name", "other", "--together", "source"], "some captions name no source"),
     ):
         capsys.readouterr()
-        assert main(words) == 1, words
+        assert main(words) == 2, words
         error = capsys.readouterr().err.splitlines()[-1]
         assert told in error, error
     assert not (here / "experiments/other.yaml").exists()

@@ -78,7 +78,7 @@ def test_tables_and_tags_stay_where_no_cell_is_found(
     (study / "plan.json").write_text(json.dumps(plan))
     (study / "table.csv").write_text("variant,seed\nclip,0\n")
     words = [command[0], str(study / "plan.json"), *(word.format(tmp_path) for word in command[1:])]
-    assert main(words) == 1
+    assert main(words) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "none of the cells of study main is there" in said

@@ -79,7 +79,7 @@ def test_videos_like_one(tiny_clip_folder: Path, folder: Path, capsys: pytest.Ca
     assert names[0] == MARKUP  # its copy
     assert "first/00.mp4" not in names
     for words in ([], ["a dog", "--video", str(own)]):
-        assert main(["search", str(tiny_clip_folder), str(folder), *words]) == 1
+        assert main(["search", str(tiny_clip_folder), str(folder), *words]) == 2
         assert "either a text or --video" in capsys.readouterr().err
 
 

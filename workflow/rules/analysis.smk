@@ -18,6 +18,8 @@ rule store:
     params:
         uri=URI,
         artifacts=f"{JOBS.root.absolute()}/{ARTIFACTS}",
+    message:
+        "the MLflow store"
     shell:
         "clipvip track --uri {params.uri:q} --artifacts {params.artifacts:q} 2>&1 | tee {log:q}"
 
@@ -42,6 +44,8 @@ rule table:
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],
         page=f"{HOME}/report.html",
+    message:
+        "table, tests and verdicts · {wildcards.study}"
     shell:
         "(clipvip table {input.plan:q} && clipvip report {params.folders:q} --out {params.page:q})"
         " 2>&1 | tee {log:q}"
@@ -64,6 +68,8 @@ rule all_tables:
         gpu=ASKS["all_tables"].gpus,
     params:
         plans=[f"{HOME}/studies/{study}/plan.json" for study in STUDIES],
+    message:
+        "the tables of all studies together"
     shell:
         "clipvip table {params.plans:q} 2>&1 | tee {log:q}"
 
@@ -89,6 +95,8 @@ rule notebook:
         gpu=ASKS["notebook"].gpus,
     params:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
+    message:
+        "notebook and figure · {wildcards.study}"
     notebook:
         "../../analysis/{wildcards.study}.ipynb"
 
@@ -114,6 +122,8 @@ rule general_notebook:
         gpu=ASKS["general_notebook"].gpus,
     params:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
+    message:
+        "notebook and figure · {wildcards.study}"
     notebook:
         "../../analysis/study.ipynb"
 
@@ -138,6 +148,8 @@ rule track:
         gpu=ASKS["track"].gpus,
     params:
         uri=URI,
+    message:
+        "MLflow runs · {wildcards.study}"
     shell:
         "clipvip track {input.plan:q} --uri {params.uri:q} 2>&1 | tee {log:q}"
 
@@ -160,6 +172,8 @@ rule report:
         gpu=ASKS["report"].gpus,
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],
+    message:
+        "the page"
     shell:
         "clipvip report {params.folders:q} --out {output:q} 2>&1 | tee {log:q}"
 

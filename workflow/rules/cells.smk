@@ -21,5 +21,8 @@ for rule_name, job_rule in JOB_RULES.items():
             gpu=ASKS[rule_name].gpus,
         params:
             command=command,
+            title=title,
+        message:
+            "{params.title}"
         shell:
             "clipvip {params.command:q} 2>&1 | tee {log:q}"

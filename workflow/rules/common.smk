@@ -2,8 +2,10 @@
 import atexit
 import contextlib
 import subprocess
+import sys
 from pathlib import Path
 
+from clipvip.config.base import merge
 from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import Grid
@@ -18,8 +20,10 @@ from snakemake.exceptions import WorkflowError
 
 
 def read_grid():
+    # The graph of rules shows the stages one by one, as the README's picture does, whatever shares a process.
+    apart = {"run": {"pack": False}} if "--rulegraph" in sys.argv else {}
     try:
-        return Jobs(Grid(config))
+        return Jobs(Grid(merge(config, apart)))
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
@@ -32,7 +36,10 @@ HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
 URI = JOBS.tracking
 
 if workflow.is_main_process:
-    JOBS.prepare()
+    # On a cluster jobs are counted, not cores; a dry run knows neither.
+    asked = workflow.resource_settings
+    slots = asked.nodes or (asked.cores or 0) // RUN.threads
+    JOBS.prepare(at_once=None if workflow.dryrun else max(1, slots))
     print(summary(JOBS), file=sys.stderr)
     if left_out(JOBS):
         print(left_out(JOBS), file=sys.stderr)
@@ -52,6 +59,10 @@ def needs(wildcards):
 
 def command(wildcards):
     return JOBS.command(JOBS.by_id[wildcards.job])
+
+
+def title(wildcards):
+    return JOBS.title(JOBS.by_id[wildcards.job])
 
 
 def stop_if_data_is_missing():

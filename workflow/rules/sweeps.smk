@@ -21,6 +21,8 @@ rule sweep_study:
         gpu=ASKS["sweep_study"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
+    message:
+        "sweep {wildcards.sweep}: its Optuna study"
     shell:
         "clipvip sweep create {params.plan:q} 2>&1 | tee {log:q}"
 
@@ -44,6 +46,8 @@ rule sweep_worker:
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
         how=words(RUN),
+    message:
+        "sweep {wildcards.sweep}: worker {wildcards.worker}"
     shell:
         "clipvip sweep work {params.plan:q} {params.how:q} 2>&1 | tee {log:q}"
 
@@ -67,6 +71,8 @@ rule sweep_best:
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
         uri=URI,
+    message:
+        "sweep {wildcards.sweep}: best settings, figures, note"
     shell:
         "clipvip sweep finish {params.plan:q} --uri {params.uri:q} 2>&1 | tee {log:q}"
 
