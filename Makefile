@@ -6,6 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
+PORT ?= 5000
 
 .PHONY: setup ablate smoke test test-browser bench chaos mutants docs ui clean
 
@@ -53,9 +54,9 @@ mutants: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
+# MLflow on 127.0.0.1, opened on the comparison of each study.
 ui: setup
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \
-	    --backend-store-uri sqlite:///$(RESULTS)/mlflow.db --default-artifact-root $(RESULTS)/mlartifacts
+	clipvip ui $(RESULTS) --port $(PORT)
 
 clean:
 	rm -rf .venv site .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

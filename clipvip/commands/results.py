@@ -1,5 +1,5 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`,
-`export`, `import`, `compare`."""
+"""Commands on what finished cells say: `table`, `show`, `track`, `ui`, `report`, `results-page`, `export`, `import`,
+`compare`."""
 
 import argparse
 from pathlib import Path
@@ -27,6 +27,7 @@ def _track(arguments: argparse.Namespace) -> None:
     from clipvip.results import study_files
     from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tracking import mirror
+    from clipvip.results.tracking.links import links
 
     if not arguments.plan:
         mirror.create(arguments.uri, arguments.artifacts)
@@ -40,6 +41,14 @@ def _track(arguments: argparse.Namespace) -> None:
             plan = read_plan(folder)
             refuse_if_empty(plan, folder)
             print(f"{folder.name}: {mirror.mirror(plan, arguments.uri, folder)}")
+            for label, url in links(folder)[:1]:
+                print(f"  {label}\n    {url}")
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    from clipvip.results.tracking import ui
+
+    return ui.serve(arguments.results, arguments.port, browser=not arguments.no_browser)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -103,6 +112,12 @@ def add(commands: Any) -> None:
     one.add_argument("--uri", required=True, help="MLflow tracking URI")
     one.add_argument("--artifacts", type=Path, help="artifact folder of a new store")
     one.set_defaults(do=_track)
+
+    one = commands.add_parser("ui", help="MLflow on 127.0.0.1, opened on the comparison of each study")
+    one.add_argument("results", type=Path, nargs="?", default=Path("results"), help="results folder (default: results)")
+    one.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: 5000)")
+    one.add_argument("--no-browser", action="store_true", help="print the links only")
+    one.set_defaults(do=_ui)
 
     one = commands.add_parser("report", help="write the studies as one offline HTML page")
     one.add_argument("study", type=Path, nargs="+", help="study folders")
