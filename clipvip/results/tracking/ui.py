@@ -17,7 +17,7 @@ from clipvip.runtime.stores import MLFLOW
 
 HOST = "127.0.0.1"
 FIRST = "main"  # the study that is opened first, where there is one
-PATIENCE = 90.0  # seconds that the server may take to start
+PATIENCE = 180.0  # seconds that the server may take to start
 
 
 def serve(results: Path, port: int, *, browser: bool = True) -> int:
