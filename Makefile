@@ -6,8 +6,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
+PORT ?= 5000
 
-.PHONY: setup ablate smoke test bench chaos mutants audit docs ui clean
+.PHONY: setup ablate smoke test test-browser bench chaos mutants audit docs ui clean
 
 setup: .venv/installed
 
@@ -33,6 +34,10 @@ test: setup
 	snakemake --lint
 	pytest -n auto --dist loadfile
 
+# The pages in a headless Chromium (also part of `test`); screenshots stay in browser-shots/.
+test-browser: setup
+	pytest tests/browser -m browser -rs
+
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
 	BENCH_FULL=$(FULL) python -m pytest tests/benchmarks -m slow -s -o addopts=
@@ -54,9 +59,9 @@ audit: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
+# MLflow on 127.0.0.1, opened on the comparison of each study.
 ui: setup
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port 5000 \
-	    --backend-store-uri sqlite:///$(RESULTS)/mlflow.db --default-artifact-root $(RESULTS)/mlartifacts
+	clipvip ui $(RESULTS) --port $(PORT)
 
 clean:
 	rm -rf .venv site .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

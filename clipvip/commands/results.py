@@ -1,5 +1,5 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`,
-`export`, `import`, `compare`."""
+"""Commands on what finished cells say: `table`, `show`, `track`, `ui`, `report`, `results-page`, `export`, `import`,
+`compare`."""
 
 import argparse
 from pathlib import Path
@@ -51,6 +51,7 @@ def _track(arguments: argparse.Namespace) -> None:
     from clipvip.results import study_files
     from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tracking import mirror
+    from clipvip.results.tracking.links import links
 
     if not arguments.plan:
         if arguments.artifacts is None and arguments.uri.startswith("sqlite:"):
@@ -68,6 +69,14 @@ def _track(arguments: argparse.Namespace) -> None:
             plan = read_plan(folder)
             refuse_if_empty(plan, folder)
             print(f"{folder.name}: {mirror.mirror(plan, arguments.uri, folder)}")
+            for label, url in links(folder)[:1]:
+                print(f"  {label}\n    {url}")
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    from clipvip.results.tracking import ui
+
+    return ui.serve(arguments.results, arguments.port, browser=not arguments.no_browser)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -152,9 +161,25 @@ def add(commands: Any) -> None:
     one.add_argument("--uri", type=STORE, required=True, help="MLflow tracking URI")
     one.add_argument("--artifacts", type=NEW_FOLDER, help="artifact folder of a new store")
 
+    _add_ui(commands)
     _add_pages(commands)
     _add_archive(commands)
     _add_compare(commands)
+
+
+def _add_ui(commands: Any) -> None:
+    one = command(
+        commands,
+        "ui",
+        _ui,
+        "MLflow on 127.0.0.1, opened on the comparison of each study",
+        ["clipvip ui", "clipvip ui results --port 5001 --no-browser"],
+    )
+    one.add_argument(
+        "results", type=RESULTS, nargs="?", default=Path("results"), help="results folder (default: results)"
+    )
+    one.add_argument("--port", type=whole(0, 65535), default=5000, help="port on 127.0.0.1 (default: 5000)")
+    one.add_argument("--no-browser", action="store_true", help="print the links only")
 
 
 def _add_pages(commands: Any) -> None:

@@ -6,7 +6,7 @@ stage and its lineage (own fingerprint and the lineages of its inputs), so that 
 whether today's code would make it the same way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -76,3 +76,16 @@ def stage_fingerprint(stage: str, settings: Settings) -> str:
     own = STAGES[stage]
     made_by, tables = ([f"clipvip.{place}" for place in places] for places in ((own.make, *own.also), own.tables))
     return fingerprint(*made_by, entry=part_of(stage, settings), tables=tuple(tables))
+
+
+def closure(cell: Cell) -> Iterator[Cell]:
+    """The cell after all that it is made from, each once."""
+    seen: dict[str, Cell] = {}
+
+    def visit(one: Cell) -> None:
+        for other in one.inputs.values():
+            visit(other)
+        seen.setdefault(one.name, one)
+
+    visit(cell)
+    yield from seen.values()

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, median
 
-from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.cell import Cell, closure
 from clipvip.pipeline.forecast import schedule
 from clipvip.pipeline.store import receipt, state
-from clipvip.pipeline.sweep_space import closure
 
 OTHERWISE = ("seed", "subset_seed", "gallery")  # settings that a replicate or a further test set changes
 

@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 from clipvip.config.base import merge, nearest
+from clipvip.pipeline.cell import closure
 from clipvip.pipeline.costs import Costs
 from clipvip.pipeline.grid import Grid, load, read
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline.sweep_space import closure
 from clipvip.results import outcomes, sequential, study_files
 from clipvip.results.experiment import Experiment
 from clipvip.results.lines import Line, decided

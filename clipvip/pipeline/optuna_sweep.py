@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from clipvip.config.base import build
 from clipvip.config.sweep import SweepSettings
-from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.cell import Cell, closure
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.optuna_study import DONE, OPEN, distributions, new_point, open_study, points
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import folder, receipt, write_spec
 from clipvip.pipeline.sweep_note import best_overlay, note
-from clipvip.pipeline.sweep_space import Sweep, closure, judged, validations
+from clipvip.pipeline.sweep_space import Sweep, judged, validations
 from clipvip.results import study_files
 from clipvip.runtime import cell_files, receipts
 from clipvip.runtime.context import Pruned

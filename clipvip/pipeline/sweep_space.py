@@ -5,7 +5,6 @@ alone, and no cell that reads a test split is among a trial's inputs.
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from clipvip.config.base import build, digest, merge, read_yaml
 from clipvip.config.sweep import Range, SweepSettings, Value
-from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.cell import Cell, closure
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
 from clipvip.results import study_files
@@ -83,19 +82,6 @@ def ends(values: Range) -> tuple[Value, Value]:
     if values.choices is not None:
         return values.choices[0], values.choices[-1]
     return values.low, values.high
-
-
-def closure(cell: Cell) -> Iterator[Cell]:
-    """The cell after all that it is made from, each once."""
-    seen: dict[str, Cell] = {}
-
-    def visit(one: Cell) -> None:
-        for other in one.inputs.values():
-            visit(other)
-        seen.setdefault(one.name, one)
-
-    visit(cell)
-    yield from seen.values()
 
 
 def validations(history: pd.DataFrame, score: str) -> dict[int, float]:

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from clipvip.results import crate
+from clipvip.results import crate, study_files
 from clipvip.results.finished import Finished, reach, read_plan, uses
 from clipvip.runtime import cell_files, receipts
 from clipvip.runtime.files import write_whole, written
@@ -81,7 +81,8 @@ def bring(archive: Path, root: Path) -> dict[str, int]:
 def _files(root: Path, study: Path, cells: Iterable[Finished]) -> Iterable[tuple[str, Path]]:
     experiment, name = study.resolve().parent.parent.name, study.resolve().name
     for path in sorted(study.iterdir()):
-        if path.is_file() and not path.name.startswith(".") and path.suffix:  # markers of the workflow have none
+        ours = path.is_file() and not path.name.startswith(".") and path.suffix  # markers of the workflow have none
+        if ours and path.name != study_files.LINKS:  # they lead to a server of this place
             yield f"{experiment}/studies/{name}/{path.name}", path
     for cell in cells:
         for path in sorted(cell.folder.iterdir()):

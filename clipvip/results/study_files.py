@@ -14,6 +14,8 @@ GAP = "gap.csv"
 LANGUAGE = "language.csv"
 PUBLISHED = "published.csv"
 
+LINKS = "mlflow.json"  # where MLflow's page shows the study
+
 FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 

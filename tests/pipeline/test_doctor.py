@@ -17,7 +17,7 @@ from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.runner import run_spec
 from clipvip.pipeline.store import folder, state, write_spec
 from clipvip.results.tracking import moved
-from clipvip.results.tracking.store import create
+from clipvip.results.tracking.place import create
 
 WORLD = WorldSettings(part="msrvtt", clips={"train": 6, "test": 6})
 CELLS = (

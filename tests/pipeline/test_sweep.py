@@ -111,8 +111,8 @@ def test_what_is_left_behind(done: tuple[Sweep, Path, Any], tmp_path: Path) -> N
     place = client.get_experiment_by_name("tiny")
     assert place is not None
     runs = {run.info.run_name: run for run in client.search_runs([place.experiment_id])}
-    assert set(runs) == {"sweep · lr", *(f"trial {number}" for number in range(4))}
-    child = runs[f"trial {top['trial']}"]
+    assert set(runs) == {"sweep · lr", *(f"sweep · lr · trial {number}" for number in range(4))}
+    child = runs[f"sweep · lr · trial {top['trial']}"]
     assert child.data.tags["mlflow.parentRunId"] == runs["sweep · lr"].info.run_id
     assert child.data.metrics["score"] == top["score"]
     assert float(child.data.params["pretrain.optim.lr"]) == top["pretrain.optim.lr"]

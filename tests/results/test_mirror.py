@@ -12,30 +12,20 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from mlflow.tracking import MlflowClient
 from results_tree import Tree, data_scale, domain_gap, main, write_tables
-from transformers import AutoTokenizer
-from video_files import ramp, write_video
 
-from clipvip.config.learning import ModelSettings
-from clipvip.data.media.video import read_frames, resize, sample_indices
-from clipvip.model.clip_vip import ClipVip, copy_tokenizer
 from clipvip.results.finished import reach, read_plan
 from clipvip.results.tracking import mirror
 from clipvip.results.tracking.run_record import metric_name
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory, tiny_clip_folder: Path) -> Tree:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """A tree whose store is made and holds all three studies; tests may write only what they take back."""
     tree = Tree(tmp_path_factory.mktemp("track"))
     mirror.create(uri(tree), tree.results / "mlartifacts")
     folders = (data_scale(tree), domain_gap(tree), main(tree))
-    settings = ModelSettings(num_frames=4, num_proxies=2, temporal_std=0.1)
-    for number, cell in enumerate(sorted((tree.results / "cells/finetune").iterdir())):
-        ClipVip.from_pretrained(tiny_clip_folder, settings, seed=number).save_pretrained(cell / "model")
-        copy_tokenizer(str(tiny_clip_folder), cell / "model")
     for folder in folders:
         write_tables(folder)
         mirror.mirror(read_plan(folder), uri(tree), folder)
@@ -95,7 +85,7 @@ def test_one_run_a_cell(tree: Tree, runs: pd.DataFrame) -> None:
     }
     keys |= {tree.gap().name, tree.captions().name}
     keys = set(reach(tree.results, keys))  # and all they were made from
-    cells = runs[~runs["tags.key"].str.startswith("study:")]
+    cells = runs[~runs["tags.key"].str.startswith(("study:", "row:"))]
     assert sorted(cells["tags.key"]) == sorted(keys)
     assert set(runs["status"]) == {"FINISHED"}
     shared = cells[cells["tags.key"] == tree.clip().name].iloc[0]
@@ -105,14 +95,15 @@ def test_one_run_a_cell(tree: Tree, runs: pd.DataFrame) -> None:
 
 
 def test_names_times_and_params(tree: Tree, runs: pd.DataFrame) -> None:
-    names = set(runs["tags.mlflow.runName"])
+    assert runs["tags.mlflow.runName"].is_unique
+    names = {name.rpartition(" · ")[0] for name in runs["tags.mlflow.runName"]}  # without the cell's key
     assert "post-pretrain · mean · objective subtitle · 500 clips · seed 1" in names
     assert "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0" in names
     assert "evaluate · didemo · fine-tuned · mean · objective d · 500 clips · seed 1" in names
     assert "evaluate · msrvtt · zero-shot · no post-pretraining · seed 0,1" in names
-    trained = runs[
-        runs["tags.mlflow.runName"] == "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0"
-    ].iloc[0]
+    begins = "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0 · "
+    trained = runs[runs["tags.mlflow.runName"].str.startswith(begins)].iloc[0]
+    assert trained["tags.mlflow.runName"] == begins + trained["tags.key"]
     assert trained["params.model.num_proxies"] == "4"
     assert trained["params.objective"] == "d"
     assert trained["params.optim.lr"] == "0.001"
@@ -121,9 +112,6 @@ def test_names_times_and_params(tree: Tree, runs: pd.DataFrame) -> None:
     tested = runs[runs["tags.mlflow.runName"].str.startswith("evaluate · msrvtt · fine-tuned · proxies 4")].iloc[0]
     assert tested["params.pretrain.objective"] == "d"
     assert tested["tags.commit"] == "0123456789abcdef"
-    parents = runs.set_index("run_id")["tags.stage"]
-    assert parents[tested["tags.mlflow.parentRunId"]] == "finetune"
-    assert parents[trained["tags.mlflow.parentRunId"]] == "clip"
 
 
 def test_curves_and_other_metrics(tree: Tree, runs: pd.DataFrame) -> None:
@@ -150,36 +138,19 @@ def test_artifacts(tree: Tree, runs: pd.DataFrame) -> None:
     assert str(tree.results / "mlartifacts" / "mini") in tested["artifact_uri"]
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # mlflow's own, about type hints
-def test_a_logged_model_encodes_texts_and_videos(tree: Tree, runs: pd.DataFrame, tmp_path: Path) -> None:
-    """Of each fine-tuning of the main study, and of no other; it gives what the cell's own model gives."""
-    logged = runs[runs["tags.model"].notna()]
-    plan = read_plan(study(tree, "main"))
-    tuned = {key for row in plan["rows"] for role, key in row["cells"].items() if role.startswith("finetune/")}
-    assert set(logged["tags.key"]) == tuned
-    one = logged[logged["tags.set"] == "msrvtt"].iloc[0]
-    assert one["tags.model"] == f"runs:/{one['run_id']}/model"
-    encoder = mlflow.pyfunc.load_model(one["tags.model"])
-    files = [path.name for path in Path(mlflow.artifacts.download_artifacts(one["tags.model"])).rglob("*")]
-    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".bin", ".pt"))]
-
-    folder = tree.results / "cells/finetune" / one["tags.key"] / "model"
-    model = ClipVip.from_pretrained(folder).eval()
-    texts = ["a red circle", "water"]
-    tokens = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        expected = model.encode_text(tokens["input_ids"], tokens["attention_mask"]).numpy()
-    np.testing.assert_allclose(encoder.predict(pd.DataFrame({"text": texts})), expected, atol=1e-6)
-
-    side = model.config.vision_config.image_size
-    paths = [str(write_video(tmp_path / f"{n}.mp4", ramp(6 + n))) for n in range(2)]
-    chosen = [sample_indices(6 + n, 4, rng=None) for n in range(2)]
-    pixels = [resize(read_frames(path, own), side, "squash") for path, own in zip(paths, chosen, strict=True)]
-    with torch.inference_mode():
-        expected = model.encode_video(torch.from_numpy(np.stack(pixels))).numpy()
-    np.testing.assert_allclose(encoder.predict(pd.DataFrame({"video": paths})), expected, atol=1e-6)
-    with pytest.raises(ValueError, match="give either 'text' or 'video'"):
-        encoder.predict(pd.DataFrame({"video": paths, "text": texts}))
+def test_rows_hang_below_their_study_and_cells_below_their_first_row(tree: Tree, runs: pd.DataFrame) -> None:
+    names, stages = runs.set_index("run_id")["tags.mlflow.runName"], runs.set_index("run_id")["tags.stage"]
+    above = runs.set_index("tags.key")["tags.mlflow.parentRunId"]
+    whole = runs[runs["tags.stage"] == "row"]
+    assert len(whole) == sum(len(read_plan(study(tree, name))["rows"]) for name in ("data_scale", "domain_gap", "main"))
+    assert {(names[row["tags.mlflow.parentRunId"]], row["tags.study"]) for _, row in whole.iterrows()} == {
+        (f"study · {name}", name) for name in ("data_scale", "domain_gap", "main")
+    }
+    cells = read_plan(study(tree, "main"))["rows"]
+    assert names[above[cells[1]["cells"]["pretrain"]]] == "clip_vip · seed 0 · main", "of no other study"
+    assert names[above[cells[0]["cells"]["clip"]]] == "none · seed 0 · data_scale", "shared: the first study by name"
+    assert names[above[tree.captions().name]] == "study · data_scale", "all rest on it"
+    assert set(stages[above.dropna()]) == {"study", "row"}
 
 
 def test_runs_name_the_corpora_they_read(tree: Tree, runs: pd.DataFrame) -> None:
@@ -227,7 +198,7 @@ def test_a_remade_cell_replaces_its_run_and_a_dropped_variant_its_tag(tree: Tree
     path.write_text(json.dumps(json.loads(kept) | {"started": "2026-02-02T03:04:05+00:00"}))
     assert mirror.mirror(plan, uri(tree), study(tree, "main"))["made"] == 1
     assert run_of(key).info.run_id != old.info.run_id
-    assert mirror.mirror({**plan, "rows": plan["rows"][:1]}, uri(tree), study(tree, "main"))["made"] == 0
+    assert mirror.mirror({**plan, "rows": plan["rows"][:1], "expect": []}, uri(tree), study(tree, "main"))["made"] == 0
     assert "study.main" not in run_of(key).data.tags
     path.write_text(kept)
     mirror.mirror(plan, uri(tree), study(tree, "main"))

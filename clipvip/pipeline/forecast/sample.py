@@ -11,12 +11,11 @@ from tqdm import tqdm
 from clipvip.config.data import CorpusSettings, WorldSettings
 from clipvip.config.learning import CaptionerSettings, ClipSettings
 from clipvip.config.stages import EvaluateCell, FinetuneCell, GapSettings, PretrainCell
-from clipvip.pipeline.cell import Cell
+from clipvip.pipeline.cell import Cell, closure
 from clipvip.pipeline.forecast.cost import COMPUTE, DECODING, DISK, Cost
 from clipvip.pipeline.forecast.miniature import Miniature
 from clipvip.pipeline.forecast.sizes import Size, generated
 from clipvip.pipeline.forecast.timing import Spent, Taken, take
-from clipvip.pipeline.sweep_space import closure
 from clipvip.training.schedule import num_steps
 
 SMALLER = 0.3  # of a twin's clips in the second sample, which tells what a cell takes besides its clips

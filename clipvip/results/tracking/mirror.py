@@ -1,12 +1,12 @@
-"""Finished cells of a study as MLflow runs: one run a cell, found again by its key.
+"""Finished cells of a study as MLflow runs: one run a cell, found again by its key, below one run a row.
 
-A study's table can be read back from the store alone: every evaluation of a study carries the tags `set`,
-`when` and `study.<study>` (its variants) and `rows.<study>` (`variant:seed`, space between), its settings as
-params and its metrics under `metric_name`.
+A row's run (tags `stage` = row, `study`, `variant`, `seed`) sums up its cells: see `study_rows`. A study's table can be
+read back from the cells alone too: every evaluation of a study carries the tags `set`, `when` and `study.<study>` (its
+variants) and `rows.<study>` (`variant:seed`, space between), its settings as params and its metrics under
+`metric_name`.
 """
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,24 @@ from mlflow.entities import Metric
 from clipvip.config.registry import STAGES
 from clipvip.results import study_files
 from clipvip.results.finished import Finished, Use, reach, uses
-from clipvip.results.tracking.run_record import FORM, MODEL_ROLES, data, metric_name
-from clipvip.results.tracking.store import Store, alone, create
+from clipvip.results.tracking import experiment_page, links
+from clipvip.results.tracking.run_record import FORM, data, metric_name
+from clipvip.results.tracking.store import PARENT, Store, alone, create
+from clipvip.results.tracking.study_rows import Row, rows
+from clipvip.results.tracking.views import ROW, views
 
 __all__ = ["LiveRun", "create", "mirror", "mirror_sweep"]
 
-# a server that is away is given up at once: what it misses comes later
-QUICKLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-MAIN = "main"  # the study whose fine-tuned models are logged with their runs
+STUDY_FILES = (
+    study_files.FIGURE,
+    study_files.FIGURE_PNG,
+    study_files.GAZE,
+    study_files.GAZE_PNG,
+    study_files.TABLE,
+    study_files.SUMMARY,
+    study_files.TESTS,
+    study_files.VERDICTS,
+)
 
 
 @dataclass
@@ -39,37 +49,77 @@ class Places:
 
 
 def mirror(plan: dict[str, Any], uri: str, study_folder: Path) -> dict[str, int]:
-    """Every finished cell of the plan as a run of the experiment; how many were made, only tagged, and not finished.
+    """Every finished cell of the plan as a run of the experiment, below a run for each row of the study; how many were
+    made, only tagged, and not finished.
 
     A run that is there and made by the same cell is only tagged. ValueError where the store was not created.
     """
-    results, study = Path(plan["results"]), plan["study"]
+    results, study, experiment = Path(plan["results"]), plan["study"], plan["experiment"]
     used = uses(plan)
     reached = reach(results, [use.key for use in used if use.stage != "captions"])
     places = _places([use for use in used if use.stage != "captions" or use.key in reached])
     cells = sorted(reached.values(), key=lambda cell: list(STAGES).index(cell.stage))
-    made = 0
+    found = rows(plan, reached)
+    made = models = 0
     with alone(uri, results):
-        store = Store(uri, plan["experiment"])
+        store = Store(uri, experiment)
+        whole = _write_study(store, plan, study_folder)
+        kept = {f"study:{experiment}:{study}", *(_write_row(store, experiment, row, whole) for row in found)}
         for cell in cells:
-            tags = _tags(cell, places.get(cell.key, Places()), study, store.runs.get(cell.key))
-            parent = next((store.runs[cell.inputs[r]] for r in MODEL_ROLES if cell.inputs.get(r) in store.runs), None)
-            if parent is not None:
-                tags["mlflow.parentRunId"] = parent.info.run_id
-            made += store.write(cell, tags, reached)
-        models = sum(store.write_model(cell) for cell in cells if study == MAIN and cell.stage == "finetune")
-        store.leave(study, kept=set(reached))
-        store.write_study(plan, study_folder)
+            before = store.runs.get(cell.key)
+            tags = _tags(cell, places.get(cell.key, Places()), study, before)
+            parent = _parent(store, experiment, tags)
+            made += store.write(cell, tags | ({PARENT: parent} if parent else {}), reached)
+            models += store.write_model(cell, reached) if cell.stage == "finetune" else 0
+        for key in store.leave(study, kept | set(reached)):
+            own = {name: tag for name, tag in store.runs[key].data.tags.items() if name != f"rows.{study}"}
+            store.set_parent(key, _parent(store, experiment, own))
+        shown = experiment_page.describe(store, experiment, study, views(plan, found))
+    links.write(study_folder, uri, shown)
     unfinished = len(set(places) - set(reached))
-    return {"made": made, "tagged": len(cells) - made, "unfinished": unfinished, "models": models}
+    counts = {"made": made, "tagged": len(cells) - made, "unfinished": unfinished}
+    return counts | {"models": models, "rows": len(found)}
+
+
+def _write_study(store: Store, plan: dict[str, Any], folder: Path) -> str:
+    """The run of the study as a whole, with its tables and figures as artifacts; its id."""
+    files = [folder / name for name in STUDY_FILES if (folder / name).is_file()]
+    tags = {"stage": "study", "study": plan["study"]}
+    tags["mlflow.note.content"] = links.plain(f"{plan['title']} {plan.get('claim', '')}")
+    key = f"study:{plan['experiment']}:{plan['study']}"
+    return store.write_plain(key, f"study · {plan['study']}", files, tags)[0]
+
+
+def _write_row(store: Store, experiment: str, row: Row, study: str) -> str:
+    """The summary run of a row, below its study's; its key."""
+    key = _row_key(experiment, row.study, f"{row.variant}:{row.seed}")
+    tags = {"stage": ROW, "study": row.study, "variant": row.variant, "seed": str(row.seed)}
+    tags |= {"missing": " ".join(row.missing)} if row.missing else {}
+    metrics = {step: dict(values) for step, values in row.curve.items()}
+    metrics[0] = metrics.get(0, {}) | row.metrics
+    store.write_plain(key, row.name, [], tags, row.params, metrics, parent=study)
+    return key
+
+
+def _row_key(experiment: str, study: str, row: str) -> str:
+    return f"row:{experiment}:{study}:{row}"
+
+
+def _parent(store: Store, experiment: str, tags: dict[str, str]) -> str | None:
+    """The run that a cell hangs below: of all rows that use it, the first row of the first study by name, so that the
+    order of tracking changes nothing; where all rows of a study rest on it, the study."""
+    for name in sorted(tag.removeprefix("rows.") for tag in tags if tag.startswith("rows.")):
+        row = tags[f"rows.{name}"].split(" ")[0]
+        key = f"study:{experiment}:{name}" if row == "-" else _row_key(experiment, name, row)
+        if key in store.runs:
+            return str(store.runs[key].info.run_id)
+    return None
 
 
 class LiveRun:
     """Live view of a running cell; `mirror` replaces it when the cell is finished."""
 
     def __init__(self, spec: Path, uri: str, experiment: str) -> None:
-        for name, value in QUICKLY.items():
-            os.environ.setdefault(name, value)
         read, results = json.loads(spec.read_text()), spec.parent.parent
         inputs = {role: other.rsplit("/", 1)[-1] for role, other in read["inputs"].items()}
         reached, key = reach(results, inputs.values()), spec.stem.split("-")[1]
@@ -110,13 +160,15 @@ def mirror_sweep(experiment: str, name: str, folder: Path, uri: str) -> int:
         settings = [column for column in rows.columns if "." in column]
         for row in rows.to_dict("records"):
             key = f"sweep:{experiment}:{name}:{row['trial']}"
-            tags = {"sweep": name, "state": str(row["state"]), "mlflow.parentRunId": parent}
+            tags = {"sweep": name, "state": str(row["state"])}
             tags |= {"cell": str(row["cell"])} if isinstance(row["cell"], str) else {}
             params = {column: str(row[column]) for column in settings if pd.notna(row[column])}
             metrics = {0: {"score": float(row["score"])}} if pd.notna(row["score"]) else {}
             for step, value in curves.get(str(row["trial"]), {}).items():
                 metrics[int(step)] = metrics.get(int(step), {}) | {"val": float(value)}
-            made += store.write_plain(key, f"trial {row['trial']}", [], tags, params, metrics)[1]
+            made += store.write_plain(key, f"sweep · {name} · trial {row['trial']}", [], tags, params, metrics, parent)[
+                1
+            ]
     return made
 
 
@@ -154,4 +206,6 @@ def _tags(cell: Finished, places: Places, study: str, before: Any) -> dict[str, 
         f"rows.{study}": " ".join(dict.fromkeys(places.rows)) or "-",
     }
     tags |= {f"input.{role}": key for role, key in cell.inputs.items()}
+    others = before.data.tags if before is not None else {}  # of other studies
+    tags = {name: tag for name, tag in others.items() if name.startswith(("study.", "rows."))} | tags
     return {name: value for name, value in tags.items() if value}

@@ -13,7 +13,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import torch
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 
 from clipvip.data.media.sampled_frames import read_frames
@@ -57,8 +57,9 @@ class Encoder(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no
         return self.model.encode_video(torch.from_numpy(pixels)).float().numpy()
 
 
-def save(folder: Path, settings: dict[str, Any], out: Path) -> None:
-    """The model in `folder` as an MLflow model in `out`; `settings`: num_frames, max_tokens, resize, antialias."""
+def save(folder: Path, settings: dict[str, Any], out: Path, model: str | None = None, run: str | None = None) -> None:
+    """The model in `folder` as an MLflow model in `out`; `settings`: num_frames, max_tokens, resize, antialias; `model`
+    and `run`: the ids of the logged model that it is, and of the run that made it."""
     columns = [ColSpec("string", name, required=False) for name in COLUMNS]
     signature = ModelSignature(Schema(columns), Schema([TensorSpec(np.dtype("float32"), (-1, -1))]))
     with tempfile.TemporaryDirectory() as place:
@@ -69,6 +70,7 @@ def save(folder: Path, settings: dict[str, Any], out: Path) -> None:
             python_model=str(code),
             artifacts={"model": str(folder.resolve())},
             model_config=settings,
+            mlflow_model=Model(model_id=model, run_id=run),
             signature=signature,
             pip_requirements=[f"{name}=={version(name)}" for name in NEEDS],
         )

@@ -22,7 +22,7 @@ POOLINGS = {"mean": "mean", "full": "full attention"}
 MOST_STEPS = 500  # rows of a long history that are kept, besides those with a validation
 LOST = ("num_missing", "num_unreadable", "num_left_out", "num_leaked")  # clips that a receipt counts
 LONGEST = 500  # characters of a param
-FORM = "2"  # of what a run says; another form makes all runs anew
+FORM = "3"  # of what a run says; another form makes all runs anew
 
 
 def metric_name(name: str) -> str:
@@ -32,7 +32,7 @@ def metric_name(name: str) -> str:
 
 def params(cell: Finished, reached: dict[str, Finished]) -> dict[str, str]:
     """The cell's settings, flat, and those of the models it was made from, prefixed by their stage."""
-    listed = _flat(cell.settings)
+    listed = flat(cell.settings)
     at: Finished | None = cell
     while at is not None:
         if at.stage == "pretrain":
@@ -40,15 +40,17 @@ def params(cell: Finished, reached: dict[str, Finished]) -> dict[str, str]:
             listed.setdefault(f"{prefix}clips", str(at.receipt.get("clips", "all")))
         at = next((reached[at.inputs[role]] for role in MODEL_ROLES if at.inputs.get(role) in reached), None)
         if at is not None and at.stage in ("pretrain", "weights", "finetune"):
-            listed |= {f"{at.stage}.{name}": value for name, value in _flat(at.settings).items()}
+            listed |= {f"{at.stage}.{name}": value for name, value in flat(at.settings).items()}
     return listed
 
 
-def title(stage: str, listed: dict[str, str], tags: dict[str, str]) -> str:
-    """A name for people: `post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0`."""
+def title(cell: Finished, listed: dict[str, str], tags: dict[str, str]) -> str:
+    """A name for people, with the cell's own for uniqueness:
+    `post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0 · 9b1d7959a41b`."""
+    stage = cell.stage
     parts = [STAGES[stage].title, tags.get("set", ""), tags.get("when", "").replace("_", "-")]
     if stage in ("pretrain", "weights", "finetune", "evaluate"):
-        parts.append(_model(listed))
+        parts.append(model_words(listed))
         objective = _first(listed, "objective", "pretrain.objective")
         clips = _first(listed, "clips", "pretrain.clips")
         if objective:
@@ -59,6 +61,7 @@ def title(stage: str, listed: dict[str, str], tags: dict[str, str]) -> str:
             parts.append("no post-pretraining")
     if tags.get("seed"):
         parts.append(f"seed {tags['seed']}")
+    parts.append(cell.key)
     return " · ".join(part for part in parts if part)
 
 
@@ -146,26 +149,26 @@ def data(cell: Finished, reached: dict[str, Finished]) -> list[Data]:
     return found
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """Dotted names, what is not set left out, lists as JSON, an objective by its name where it has one."""
-    flat: dict[str, str] = {}
+    found: dict[str, str] = {}
     for name, value in settings.items():
         if name == "terms":
             asked = json.dumps(value)
             named = (key for key, terms in OBJECTIVES.items() if json.dumps(terms) == asked)
-            flat[f"{prefix}objective"] = next(named, asked)[:LONGEST]
+            found[f"{prefix}objective"] = next(named, asked)[:LONGEST]
         elif isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
+            found |= flat(value, f"{prefix}{name}.")
         elif value is not None:
-            flat[f"{prefix}{name}"] = (value if isinstance(value, str) else json.dumps(value))[:LONGEST]
-    return flat
+            found[f"{prefix}{name}"] = (value if isinstance(value, str) else json.dumps(value))[:LONGEST]
+    return found
 
 
 def _first(listed: dict[str, str], *names: str) -> str:
     return next((listed[name] for name in names if name in listed), "")
 
 
-def _model(listed: dict[str, str]) -> str:
+def model_words(listed: dict[str, str]) -> str:
     """How the video encoder reads: its own settings, or those of the model it was made from."""
     for prefix in ("", "finetune.", "pretrain.", "weights."):
         pooling = listed.get(f"{prefix}model.pooling")
