@@ -17,11 +17,10 @@ SIZE = re.compile(r"(?P<name>[^=]+)=(?P<clips>[\d_.e]+)(:(?P<seconds>[\d.]+)(:(?
 def _plan(arguments: argparse.Namespace) -> None:
     from datetime import datetime
 
-    from clipvip.config.base import merge, read_yaml
+    from clipvip.config.base import merge
+    from clipvip.pipeline.grid import read_named
 
-    data: Any = {}
-    for path in arguments.experiment:
-        data = merge(data, read_yaml(path))
+    data: Any = read_named(arguments.experiment)
     for name, size in arguments.size:
         data = merge(data, {"sizes": {name: size}})
     os.environ.setdefault("OMP_NUM_THREADS", str((data.get("run") or {}).get("threads", 1)))  # before torch is loaded

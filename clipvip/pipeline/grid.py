@@ -230,11 +230,16 @@ def _studies_in(path: str) -> dict[str, Any]:
 
 def load(paths: Sequence[str | Path]) -> Grid:
     """The grid of an experiment given by one or more YAML files, later ones over earlier ones."""
+    return Grid(read_named(paths))
+
+
+def read_named(paths: Sequence[str | Path]) -> dict[str, Any]:
+    """The data of an experiment given by one or more YAML files; ValueError where they give no `name`."""
     data = read(paths)
     if "name" not in data:
         keys = ", ".join(str(key) for key in list(data)[:FEW])
         raise ValueError(f"{paths[0]}: no experiment: it has no `name`, only {keys}; see experiments/mini.yaml")
-    return Grid(data)
+    return data
 
 
 def read(paths: Sequence[str | Path]) -> dict[str, Any]:
