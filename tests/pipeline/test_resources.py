@@ -113,6 +113,12 @@ def test_a_rule_asks_for_its_own_or_what_is_usual() -> None:
     assert asks(run, "captions").gpus == 2
 
 
+def test_a_gpu_by_number_for_several_processes_is_refused() -> None:
+    assert RunSettings(device="cuda:1", gpus=1).gpus == 1
+    with pytest.raises(ValueError, match="device: cuda:1 is one GPU, but jobs ask for 2; give device: cuda"):
+        RunSettings.model_validate({"device": "cuda:1", "rules": {"captions": {"gpus": 2}}})
+
+
 def test_a_scheduler_is_asked_for_an_attempt() -> None:
     run = RunSettings.model_validate({"minutes": 300, "attempt_minutes": 60, "rules": {"table": {"minutes": 10}}})
     assert [asks(run, rule).runtime for rule in ("pretrain", "table")] == [60, 10]
