@@ -8,12 +8,13 @@ import sys
 from clipvip.runtime import stopping, warm
 
 INTERRUPTED = 130  # exit code, as a shell gives it
+STARTS_OTHERS = "launch"  # is not handed over: what it starts is
 
 
 def main(words: list[str] | None = None) -> int:
     """Run a command. What a user can mend is a line, exit code 2; asked to stop: `stopping.EXIT_CODE`."""
     try:
-        if words is None and (code := warm.ask(sys.argv[1:])) is not None:
+        if words is None and sys.argv[1:2] != [STARTS_OTHERS] and (code := warm.ask(sys.argv[1:])) is not None:
             return code
         return _run(words)
     except KeyboardInterrupt:
@@ -38,6 +39,7 @@ def _run(words: list[str] | None) -> int:
     except OSError as error:
         return _said(_of_system(error), WRONG_INPUT, _whose(error))
     except stopping.Stopped as stop:
+        stopping.noted()
         return _said(str(stop), stopping.EXIT_CODE)
 
 

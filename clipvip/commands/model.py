@@ -37,6 +37,7 @@ def _embed(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         resize=arguments.resize,
         device=arguments.device,
+        workers=arguments.workers,
     )
     if unreadable:
         print(f"clipvip: {unreadable} files could not be read; see {arguments.out / UNREADABLE}", file=sys.stderr)
@@ -91,3 +92,4 @@ def add(commands: Any) -> None:
         "--resize", choices=["squash", "crop"], default="squash", help="how frames become square (default: squash)"
     )
     one.add_argument("--device", type=DEVICE, default="cpu", help="torch device (default: cpu)")
+    one.add_argument("--workers", type=whole(0, 4096), default=0, help="processes that decode ahead (default: 0)")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import Any
 
 from clipvip.commands.kinds import LISTED, PLAN, SPEC, STORE, whole
@@ -26,12 +27,17 @@ def _run(arguments: argparse.Namespace) -> None:
                 with shown(spec, uri, arguments.live_experiment) as log:
                     run_spec(spec, **how | more | ({"log": log} if log else {}))
 
+    _together(arguments, run)
+
+
+def _together(arguments: argparse.Namespace, run: Callable[..., None]) -> None:
+    """`run` with the fields of `Run` that say which of torchrun's processes this is; with none where it is alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         run()
         return
     from clipvip.runtime import distributed  # torch takes its second to load; a process alone may not need it
 
-    with distributed.joined(arguments.device) as device:
+    with distributed.joined(arguments.device, arguments.stuck_minutes) as device:
         run(device=device, rank=distributed.rank(), agree=distributed.first)
 
 
@@ -42,8 +48,12 @@ def _caption_shard(arguments: argparse.Namespace) -> None:
 
     if arguments.shard >= arguments.of:
         raise ValueError(f"--shard {arguments.shard}: of {arguments.of} parts the last is {arguments.of - 1}")
-    with told([arguments.spec], arguments.listed):
-        run_shard(arguments.spec, arguments.shard, arguments.of, **given(arguments))
+
+    def run(**more: Any) -> None:
+        with told([arguments.spec], arguments.listed):
+            run_shard(arguments.spec, arguments.shard, arguments.of, **given(arguments) | more)
+
+    _together(arguments, run)
 
 
 def _sweep(arguments: argparse.Namespace) -> None:

@@ -16,9 +16,11 @@ from pathlib import Path
 from clipvip.config.base import digest
 from clipvip.config.data import CorpusSettings
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
+from clipvip.config.resources import asks
 from clipvip.pipeline import worklist
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.launch import launched
 from clipvip.pipeline.named import Names
 from clipvip.pipeline.plans import plan_of
 from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
@@ -117,8 +119,13 @@ class Jobs:
         """Spec files of the job's cells."""
         return [str(spec_path(self.root, cell)) for cell in job.cells]
 
-    def command(self, job: Job) -> list[str]:
-        """The words after `clipvip` that make the job's cells."""
+    def command(self, job: Job, *, requeue: bool = False) -> list[str]:
+        """The words after `clipvip` that launch what makes the job's cells; `requeue`: in a job of a scheduler."""
+        asked, rule = asks(self.grid.experiment.run, job.rule), JOB_RULES[job.rule]
+        return launched(self.words(job), asked, shared=rule.shared, requeue=requeue)
+
+    def words(self, job: Job) -> list[str]:
+        """The words after `clipvip` that make the job's cells in one process."""
         listed = ["--listed", str(worklist.place(self))]
         if job.shard:
             shard, of = job.shard

@@ -14,6 +14,7 @@ from typing import Any
 
 from clipvip.config.base import build
 from clipvip.config.registry import STAGES
+from clipvip.pipeline import verdicts
 from clipvip.pipeline.cell import stage_fingerprint
 from clipvip.pipeline.store import failure_path, folder
 from clipvip.pipeline.task import Task, read_spec, settings_of, task_of
@@ -51,7 +52,9 @@ def run_spec(spec: Path, **how: Any) -> Path:
         except Exception as error:
             if isinstance(error, OSError) and error.filename is None:  # a write that found no room knows no name
                 error.filename = str(task.target)
-            said = {"reason": str(error) or repr(error), "trace": traceback.format_exc()}
+            verdict, reason = verdicts.of_error(error), str(error) or repr(error)
+            said = {"reason": f"{verdict}: {reason}" if verdict else reason, "trace": traceback.format_exc()}
+            said |= {"verdict": verdict} if verdict else {}
             with contextlib.suppress(OSError):  # nor may there be room for the note
                 write_whole(failure_path(task.root, task.name), json.dumps(said))
             raise
@@ -138,14 +141,16 @@ def run_shard(spec: Path, shard: int, num_shards: int, **how: Any) -> None:
     task = read_spec(spec)
     if task.stage != "captions":
         raise ValueError(f"{spec}: only the captions stage runs in shards, this is {task.stage}")
-    with locked(_lock(task, f"-{shard}-of-{num_shards}")):
-        if task.made():
+    run = build(Run, {"work": task.work, **how}, "run")
+    with locked(_lock(task, f"-{shard}-of-{num_shards}")) if run.rank == 0 else contextlib.nullcontext():
+        if run.agree(task.made()):
             return
-        run = build(Run, {"work": task.work, **how}, "run")
-        task.check_inputs(verify=run.verify)
+        if run.rank == 0:
+            task.check_inputs(verify=run.verify)
         task.work.mkdir(parents=True, exist_ok=True)
         settings = settings_of("captions", task.settings, str(spec))
         inputs = {role: folder(task.root, other) for role, other in task.inputs.items()}
         captions = importlib.import_module(STAGES["captions"].module)
         part = task.work / f"shard-{shard}-of-{num_shards}.parquet"
         captions.caption_shard(settings, inputs, part, shard, num_shards, run)
+        run.agree(True)  # its part is there

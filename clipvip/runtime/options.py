@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 Compiler = Literal["inductor", "aot_eager"]  # aot_eager only traces: to see whether a model can be compiled
+STUCK_MINUTES = 10.0
 
 
 class RunOptions(BaseModel):
@@ -17,7 +18,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     device: str = "cpu"
-    """torch device: cpu, cuda:0; under torchrun cuda"""
+    """torch device: cpu, cuda, or one by number (cuda:0), which then every job takes"""
     workers: int = Field(0, ge=0, le=4096)
     """processes that decode ahead of training; 0: none"""
     micro_batch: int | None = Field(None, ge=1, le=1_000_000)
@@ -28,6 +29,8 @@ class RunOptions(BaseModel):
     """recompute activations in the backward pass: less memory, a third more time"""
     checkpoint_seconds: float | None = Field(None, ge=0, le=1e9, allow_inf_nan=False)
     """seconds between checkpoints of training; null: 120"""
+    stuck_minutes: float = Field(STUCK_MINUTES, gt=0)
+    """minutes without a sign of another process after which it counts as stuck, which ends the job"""
     verify: bool = False
     """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""
 

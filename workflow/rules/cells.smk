@@ -17,7 +17,7 @@ for rule_name, job_rule in JOB_RULES.items():
         threads: ASKS[rule_name].threads
         resources:
             mem_mb=ASKS[rule_name].memory_mb,
-            runtime=ASKS[rule_name].minutes,
+            runtime=ASKS[rule_name].runtime,
             gpu=ASKS[rule_name].gpus,
         params:
             command=command,
@@ -25,4 +25,4 @@ for rule_name, job_rule in JOB_RULES.items():
         message:
             "{params.title}"
         shell:
-            "clipvip {params.command:q} 2>&1 | tee {log:q}"
+            "clipvip {params.command:q} 2>&1 | tee -a {log:q}"

@@ -40,16 +40,17 @@ rule sweep_worker:
     threads: ASKS["sweep_worker"].threads
     resources:
         mem_mb=ASKS["sweep_worker"].memory_mb,
-        runtime=lambda wildcards: ASKS["sweep_worker"].minutes
-        * sweep_plan(wildcards).trials,
+        runtime=lambda wildcards: min(
+            ASKS["sweep_worker"].minutes * sweep_plan(wildcards).trials,
+            ASKS["sweep_worker"].attempt_minutes or math.inf,
+        ),
         gpu=ASKS["sweep_worker"].gpus,
     params:
-        plan=lambda wildcards: sweep_plan(wildcards).path,
-        how=words(RUN),
+        command=launched_work,
     message:
         "sweep {wildcards.sweep}: worker {wildcards.worker}"
     shell:
-        "clipvip sweep work {params.plan:q} {params.how:q} 2>&1 | tee {log:q}"
+        "clipvip {params.command:q} 2>&1 | tee -a {log:q}"
 
 
 rule sweep_best:
