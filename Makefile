@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench chaos mutants docs ui clean
+.PHONY: setup ablate smoke test test-browser bench chaos mutants docs ui clean
 
 setup: .venv/installed
 
@@ -32,6 +32,10 @@ test: setup
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	pytest -n auto --dist loadfile
+
+# The pages in a headless Chromium (also part of `test`); screenshots stay in browser-shots/.
+test-browser: setup
+	pytest tests/browser -m browser -rs
 
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
