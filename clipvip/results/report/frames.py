@@ -26,7 +26,7 @@ def verdicts(folder: Path) -> pd.DataFrame:
             "left": numbers.value(row["left"], str(row["metric"])),
             "right": numbers.value(row["right"], str(row["metric"])),
             "difference (95 % interval)": numbers.difference_of(row),
-            "margin": f"{row['margin']:g}",
+            "margin": numbers.margin(row["margin"]),
             "what would decide": "" if pd.isna(row["decides"]) else row["decides"],
             "on mean log2 rank": "" if pd.isna(row["log2R/verdict"]) else row["log2R/verdict"],
             "note": "" if pd.isna(row["note"]) else row["note"],
