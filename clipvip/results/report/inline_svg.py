@@ -17,7 +17,7 @@ PAINT = re.compile(r"\b(fill|stroke):\s*(#[0-9a-f]{6})\b", re.IGNORECASE)
 LEFT_OUT = {"metadata", "style"}  # who drew it, and how lines join, which the page says itself
 TAGS = {"svg", "g", "defs", "path", "use", "clipPath", "pattern", "rect", "image"}
 ATTRIBUTES = {"id", "d", "x", "y", "width", "height", "transform", "style", "clip-path", "viewBox"}
-ATTRIBUTES |= {"preserveAspectRatio", "version", "href", "patternUnits"}
+ATTRIBUTES |= {"preserveAspectRatio", "version", "href", "patternUnits", "fill"}
 PICTURE = "data:image/png;base64,"
 
 
@@ -65,6 +65,8 @@ def _attribute(name: str, value: str, prefix: str) -> str:
             return f"#{prefix}-{value[1:]}"
         if not value.startswith(PICTURE):
             raise ValueError(value[:40])
+    if name == "fill":
+        return INK.get(value.lower(), value) if re.fullmatch(r"#[0-9a-fA-F]{6}|none", value) else "none"
     if name == "clip-path":
         return value.replace("url(#", f"url(#{prefix}-")
     if name == "style":
