@@ -1,4 +1,4 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `results-page`,
+"""Commands on what finished cells say: `table`, `show`, `track`, `report`, `notebook`, `results-page`,
 `export`, `import`, `compare`."""
 
 import argparse
@@ -46,6 +46,13 @@ def _report(arguments: argparse.Namespace) -> None:
     from clipvip.results.report.page import make
 
     make(arguments.study, arguments.out)
+
+
+def _notebook(arguments: argparse.Namespace) -> None:
+    from clipvip.results.report import notebooks
+
+    notebooks.run(arguments.notebook, arguments.study, arguments.out)
+    print(arguments.out)
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -108,6 +115,12 @@ def add(commands: Any) -> None:
     one.add_argument("study", type=Path, nargs="+", help="study folders")
     one.add_argument("--out", type=Path, required=True, help="the page")
     one.set_defaults(do=_report)
+
+    one = commands.add_parser("notebook", help="run a notebook on a study folder and keep it with its outputs")
+    one.add_argument("notebook", type=Path, help="for example analysis/main.ipynb")
+    one.add_argument("study", type=Path, help="study folder")
+    one.add_argument("--out", type=Path, required=True, help="the executed notebook")
+    one.set_defaults(do=_notebook)
 
     one = commands.add_parser("results-page", help="write the studies of an experiment as one Markdown page")
     one.add_argument("experiment", type=Path, help="results/<experiment>")

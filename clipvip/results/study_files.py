@@ -14,6 +14,7 @@ GAP = "gap.csv"
 LANGUAGE = "language.csv"
 PUBLISHED = "published.csv"
 
+TABLES_PAGE = "tables.html"  # verdicts and scores, for `snakemake --report`
 FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 
