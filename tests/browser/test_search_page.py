@@ -1,4 +1,4 @@
-"""`clipvip search --html` and `clipvip serve` in a browser: found, looked at, narrowed, by keyboard and on a telephone."""
+"""`clipvip search --html` and `clipvip serve` in a browser, at three widths and by keyboard."""
 
 import shutil
 import threading
