@@ -140,6 +140,17 @@ def test_page_of_a_study_without_tables(tmp_path: Path) -> None:
     assert "Missing: summary.csv" in text
 
 
+def test_page_of_a_language_gap_that_is_not_made_yet(tmp_path: Path) -> None:
+    folder = domain_gap(Tree(tmp_path))
+    plan = json.loads((folder / "plan.json").read_text())
+    shutil.rmtree(results_root(folder) / "cells" / "gap" / plan["gap"])
+    write_tables(folder)
+    make([folder], tmp_path / "report.html")
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert f"gap/{plan['gap']}" in text
+    assert "How each reads" not in text
+
+
 def test_page_lists_what_was_not_run(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     folder, other = main(tree), data_scale(tree)

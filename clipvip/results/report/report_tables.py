@@ -104,7 +104,8 @@ def language(folder: Path) -> Table:
         [f"{row['source']} ({row['kind']})", *({"text": numbers.value(row[name], name)} for name in columns)]
         for _, row in given.iterrows()
     ]
-    caption = f"How each reads, {given['sentences'].iloc[0]} sentences each; shares from 0 to 1"
+    sentences = f", {given['sentences'].iloc[0]} sentences each" if len(given) else ""  # none: not made yet
+    caption = f"How each reads{sentences}; shares from 0 to 1"
     return {"caption": caption, "heads": ["texts", *columns.values()], "rows": rows, "folded": True}
 
 
