@@ -1,5 +1,4 @@
-"""Commands on what finished cells say: `table`, `show`, `track`, `ui`, `report`, `results-page`, `export`, `import`,
-`compare`."""
+"""Commands on what finished cells say: `table`, `show`, `track`, `export`, `import`, `compare`."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +13,6 @@ from clipvip.commands.kinds import (
     SHARE,
     STORE,
     STUDY,
-    TEXTS,
     TRACKED,
     whole,
 )
@@ -73,30 +71,10 @@ def _track(arguments: argparse.Namespace) -> None:
                 print(f"  {label}\n    {url}")
 
 
-def _ui(arguments: argparse.Namespace) -> int:
-    from clipvip.results.tracking import ui
-
-    return ui.serve(arguments.results, arguments.port, browser=not arguments.no_browser)
-
-
-def _report(arguments: argparse.Namespace) -> None:
-    from clipvip.results.report.page import make
-
-    make(arguments.study, arguments.out)
-
-
 def _show(arguments: argparse.Namespace) -> None:
     from clipvip.results.report.terminal import markdown
 
     print("\n\n".join(markdown(folder) for folder in arguments.study))
-
-
-def _results_page(arguments: argparse.Namespace) -> None:
-    from clipvip.results.results_page import refresh, write
-
-    print(write(arguments.experiment, arguments.out))
-    if arguments.readme is not None:
-        refresh(arguments.readme, arguments.experiment)
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -161,49 +139,8 @@ def add(commands: Any) -> None:
     one.add_argument("--uri", type=STORE, required=True, help="MLflow tracking URI")
     one.add_argument("--artifacts", type=NEW_FOLDER, help="artifact folder of a new store")
 
-    _add_ui(commands)
-    _add_pages(commands)
     _add_archive(commands)
     _add_compare(commands)
-
-
-def _add_ui(commands: Any) -> None:
-    one = command(
-        commands,
-        "ui",
-        _ui,
-        "MLflow on 127.0.0.1, opened on the comparison of each study",
-        ["clipvip ui", "clipvip ui results --port 5001 --no-browser"],
-    )
-    one.add_argument(
-        "results", type=RESULTS, nargs="?", default=Path("results"), help="results folder (default: results)"
-    )
-    one.add_argument("--port", type=whole(0, 65535), default=5000, help="port on 127.0.0.1 (default: 5000)")
-    one.add_argument("--no-browser", action="store_true", help="print the links only")
-
-
-def _add_pages(commands: Any) -> None:
-    one = command(
-        commands,
-        "report",
-        _report,
-        "write the studies as one offline HTML page",
-        ["clipvip report results/mini/studies/main --out main.html"],
-    )
-    one.add_argument("study", type=STUDY, nargs="+", help="study folders")
-    one.add_argument("--out", type=NEW_FILE, required=True, help="the page")
-
-    one = command(
-        commands,
-        "results-page",
-        _results_page,
-        "write the studies of an experiment as one Markdown page",
-        ["clipvip results-page results/mini", "clipvip results-page results/mini --out page.md --readme README.md"],
-    )
-    one.add_argument("experiment", type=RESULTS, help="results/<experiment>")
-    page = Path("docs/results.md")
-    one.add_argument("--out", type=NEW_FILE, default=page, help="the page (default: docs/results.md)")
-    one.add_argument("--readme", type=TEXTS, help="also refresh the verdicts between the marks of this page")
 
 
 def _add_archive(commands: Any) -> None:

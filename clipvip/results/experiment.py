@@ -19,7 +19,7 @@ from clipvip.results.finished import read_plan
 from clipvip.results.noise import PLAIN, PRETRAINED, Pool, Row
 from clipvip.results.resampling import Clusters, Statistic, Values
 from clipvip.results.study_results import Evaluation, Study, answers_of, statistic
-from clipvip.results.variance import FIXED, Estimate, RunNoise, Term, estimate, interaction
+from clipvip.results.variance import FIXED, Estimate, RunNoise, Term, estimate, interaction, span_of
 
 Weights = Mapping[str, float]  # variant -> weight
 
@@ -143,7 +143,7 @@ class Experiment:
         scores = {one.key: each.scores(metric.score) for one, each in zip(every, answers, strict=True)}
         runs = {variant: {each.key: scores[each.key] for each in side} for variant, side in sides.items()}
         terms = [Term(weights[name], own, self.noise_of(study, name, metric)) for name, own in runs.items()]
-        span = 100.0 if metric.score.startswith("R@") or metric.score == "order" else None
+        span = span_of(metric.score, len(answers[0].rank))
         found = estimate(terms, answers[0].cluster, statistic=kind, span=span)
         means = {name: np.mean(list(own.values()), axis=0) for name, own in runs.items()}
         figures = {name: float(np.mean([_figure(each, kind) for each in own.values()])) for name, own in runs.items()}

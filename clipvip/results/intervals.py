@@ -33,15 +33,22 @@ def cluster_bootstrap(
     resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
 ) -> Interval:
     """Percentile interval of the mean (or median) over resampled clusters, widened a little where they are few.
 
-    It holds the sampling of queries only. Values that are all equal give an interval of no width: a recall of 0 or
-    100 % has no bootstrap error, which is not certainty. ValueError: fewer than 2 clusters, or bad values.
+    It holds the sampling of queries only. Values that are all equal have no bootstrap error, which is not certainty:
+    give the `bounds` of their scale, (0.0, 100.0) for a recall, and the interval of a mean is then exact (Clopper and
+    Pearson's, of as many draws as there are clusters). ValueError: fewer than 2 clusters, or bad values.
     """
-    return paired_difference(
+    found = paired_difference(
         values, np.zeros_like(values), clusters, statistic=statistic, resamples=resamples, seed=seed, level=level
     )
+    if bounds is None or statistic != "mean" or np.ptp(values) > 0:
+        return found
+    share = 1 - ((1 - level) / 2) ** (1 / len(np.unique(clusters)))  # of draws that may differ and none was seen
+    low, high = (found.estimate + share * (bound - found.estimate) for bound in bounds)
+    return Interval(found.estimate, low, high)
 
 
 def paired_difference(

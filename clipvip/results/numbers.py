@@ -40,6 +40,21 @@ def difference(number: Any, metric: str) -> str:
     return MISSING if _absent(number) else f"{number:+z.{digits(metric)}f}"
 
 
+def rank(number: float) -> str:
+    """The rank of one answer: whole where it is, one digit where a tie or a mean of runs leaves it between."""
+    return f"{number:.1f}".removesuffix(".0")
+
+
+def margin(number: Any) -> str:
+    """The smallest difference that matters, as it was stated; empty where there is none."""
+    return "" if _absent(number) else f"{number:g}"
+
+
+def chance(share: Any) -> str:
+    """A probability in percent; empty where it is not known."""
+    return "" if _absent(share) else f"{100 * share:.0f} %"
+
+
 def interval(low: Any, high: Any, metric: str, *, signed: bool = False) -> str:
     """`low to high`, of a difference where `signed`; empty where an end is missing."""
     if _absent(low) or _absent(high):

@@ -15,7 +15,7 @@ LANGUAGE = "language.csv"
 PUBLISHED = "published.csv"
 
 LINKS = "mlflow.json"  # where MLflow's page shows the study
-
+TABLES_PAGE = "tables.html"  # verdicts and scores, for `snakemake --report`
 FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 

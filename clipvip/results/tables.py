@@ -23,7 +23,7 @@ from clipvip.results.intervals import Interval
 from clipvip.results.lines import Line, decided
 from clipvip.results.study_results import Evaluation, Study
 from clipvip.results.trends import trends
-from clipvip.results.variance import FIXED, Term, estimate
+from clipvip.results.variance import FIXED, Term, estimate, span_of
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import written
 
@@ -114,7 +114,7 @@ def _values(study: Study, row: dict[str, Any]) -> dict[str, float]:
 
 def _one_run(evaluation: Evaluation, metric: Metric) -> Interval:
     answers = evaluation.answers[metric.direction]
-    span = 100.0 if metric.score.startswith("R@") or metric.score == "order" else None
+    span = span_of(metric.score, len(answers.rank))
     term = Term(1.0, {evaluation.key: answers.scores(metric.score)}, FIXED)
     return estimate([term], answers.cluster, span=span).interval()
 

@@ -118,6 +118,14 @@ class Estimate:
         return 0.0 if self.reach is None else float(self.reach * (1 - tail ** (1 / (self.df_queries + 1))))
 
 
+def span_of(score: str, num_queries: int) -> float | None:
+    """The width of the scale of a score, for `estimate`: 100 for a recall or order, log2 of the number of queries (the
+    largest rank a query can have, about) for log2R; None for ranks themselves, whose medians need none."""
+    if score.startswith("R@") or score == "order":
+        return 100.0
+    return math.log2(max(2, num_queries)) if score == "log2R" else None
+
+
 def estimate(
     terms: Sequence[Term],
     clusters: Clusters,

@@ -27,7 +27,7 @@ from clipvip.data.media.moments import TICK, Span
 from clipvip.data.media.sampled_frames import read_and_count
 from clipvip.data.media.transcode import Recipe, transcode
 from clipvip.data.media.video import centres, read_all, read_chosen, read_timed, resize, sample_indices
-from clipvip.results.report import gallery
+from clipvip.results.report import strips
 from clipvip.runtime.context import Run
 
 FRAMES = FramesSettings(size=32)
@@ -101,7 +101,7 @@ def ways(made: Made, name: str, truth: Found) -> Iterator[tuple[str, Found, Foun
             yield f"{way} sampled", sampled, wanted(lambda total, same=same: sample_indices(total, 12, rng=same))
         captioned = found(lambda clips=clips: clips.centres(name, 3))
         yield f"{way} captions", captioned, wanted(lambda total: centres(total, 3))
-        strip = found(lambda clips=clips: gallery.spread(clips, name))
+        strip = found(lambda clips=clips: strips.spread(clips, name))
         yield f"{way} gallery", strip, wanted(lambda total: np.linspace(0, total - 1, 4).round().astype(int))
     embedded = found(lambda: small(read_and_count(path, 12)[0]))
     yield "embed", embedded, wanted(lambda total: sample_indices(total, 12, rng=None))

@@ -108,3 +108,20 @@ def test_cluster_differences_keep_the_mean_and_the_bootstrap_error() -> None:
     interval = intervals.paired_difference(a, b, clusters)
     assert (interval.high - interval.low) / (2 * 1.96) == pytest.approx(error, rel=0.06)
     assert intervals.effect_size(a, b, clusters) == pytest.approx(differences.mean() / differences.std(ddof=1))
+
+
+@pytest.mark.parametrize("value", [0.0, 100.0])
+@pytest.mark.parametrize("count", [2, 6, 300])
+def test_where_all_queries_agree_bounds_make_the_interval_exact(value: float, count: int) -> None:
+    values, clusters = np.full(count, value), np.arange(count)
+    low, high = intervals.cluster_bootstrap(values, clusters, bounds=(0.0, 100.0))[1:]
+    exact = scipy.stats.binomtest(round(count * value / 100), count).proportion_ci(0.95, method="exact")
+    assert (low, high) == pytest.approx((100 * exact.low, 100 * exact.high))
+    assert intervals.cluster_bootstrap(values, clusters)[1:] == (value, value)
+
+
+def test_bounds_change_nothing_where_queries_differ() -> None:
+    values, clusters = np.array([100.0, 100, 0, 100, 100, 0]), np.arange(6)
+    assert intervals.cluster_bootstrap(values, clusters, bounds=(0.0, 100.0)) == intervals.cluster_bootstrap(
+        values, clusters
+    )

@@ -1,13 +1,16 @@
 """The notebooks of analysis/: valid, without outputs, free of torch; each runs on a small results tree."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from results_tree import Tree, data_scale, domain_gap, main, write_tables
+
+from clipvip.__main__ import main as clipvip
+from clipvip.results.report import notebooks
 
 ANALYSIS = Path(__file__).parents[2] / "analysis"
 STUDIES = {"data_scale": data_scale, "domain_gap": domain_gap, "main": main, "video_proxy": main, "objective": main}
@@ -46,30 +49,42 @@ def test_notebooks_run_on_study_folders(tmp_path: Path) -> None:
         assert (tmp_path / f"main/results/mini/studies/main/gaze.{kind}").stat().st_size > 10_000
 
 
-@pytest.mark.slow
-def test_the_workflow_runs_a_notebook(tmp_path: Path) -> None:
+def test_a_notebook_runs_by_command_and_holds_nothing_of_the_machine(tmp_path: Path) -> None:
     folder = main(Tree(tmp_path))
     write_tables(folder)
-    (tmp_path / "Snakefile").write_text(
-        f"""
-rule notebook:
-    input:
-        table="results/mini/studies/main/table.csv",
-    output:
-        svg="results/mini/studies/main/figure.svg",
-        png="results/mini/studies/main/figure.png",
-    log:
-        notebook="results/mini/notebooks/main.ipynb",
-    params:
-        folder="results/mini/studies/main",
-    notebook:
-        "{ANALYSIS / "main.ipynb"}"
-"""
-    )
-    words = [sys.executable, "-m", "snakemake", "-c1", "-d", str(tmp_path), "-s", str(tmp_path / "Snakefile")]
-    place = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([*words, "notebook"], cwd=tmp_path, env=place, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    executed = nbformat.read(tmp_path / "results/mini/notebooks/main.ipynb", as_version=4)
-    assert "In the experiment mini" in str(executed.cells)
+    verdicts = pd.read_csv(folder / "verdicts.csv").assign(note="a note " + "that goes on and on " * 10 + "to its end")
+    verdicts.to_csv(folder / "verdicts.csv", index=False)
+    out = tmp_path / "notebooks" / "main.ipynb"
+    assert clipvip(["notebook", str(ANALYSIS / "main.ipynb"), str(folder), "--out", str(out)]) == 0
+    executed = nbformat.read(out, as_version=4)
+    own = nbformat.read(ANALYSIS / "main.ipynb", as_version=4)
+    assert [cell.source for cell in executed.cells] == [cell.source for cell in own.cells]
+    text = out.read_text()
+    assert "Of 1 expected difference" in text
+    assert "to its end" in text, "notes are not cut"
+    assert not any(place in text for place in (str(tmp_path), str(ANALYSIS.parent), sys.prefix, "preamble"))
     assert (folder / "figure.svg").exists()
+    page = (folder / "tables.html").read_text()
+    assert "clip_vip &gt; clip on msrvtt/t2v/R@1" in page
+    assert "to its end" in page
+
+
+def test_a_notebook_that_fails_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = main(Tree(tmp_path))  # no tables
+    out = tmp_path / "main.ipynb"
+    assert clipvip(["notebook", str(ANALYSIS / "main.ipynb"), str(folder), "--out", str(out)]) != 0
+    assert "no such file; write the study's tables first" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("below", [".", "analysis", "analysis/mine"])
+def test_a_notebook_opened_by_hand_finds_its_study(below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = main(Tree(tmp_path))
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / below)
+    monkeypatch.delenv("CLIPVIP_STUDY", raising=False)
+    assert notebooks.study("main").resolve() == folder
+    with pytest.raises(ValueError, match="ablate_objective"):
+        notebooks.study("objective")
+    monkeypatch.setenv("CLIPVIP_STUDY", "elsewhere")
+    assert notebooks.study("main") == Path("elsewhere")

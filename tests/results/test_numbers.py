@@ -85,8 +85,8 @@ def test_terminal_page_findings_and_notebook_say_the_same_numbers(make: Callable
         assert f"| {row['verdict']} | {difference} ({low} to {high}) |" in terminal
         assert f"{difference} ({low} to {high})" in shown
         assert verdicts.loc[place, "difference (95 % interval)"] == f"{difference} ({low} to {high})"
-        assert f"{row['left']:.{digits}f} against {row['right']:.{digits}f}, a difference of {difference}" in said
-        assert f"(95 % interval {low} to {high})" in said
+        unit = numbers.unit(row["metric"])
+        assert f"`{row['expect']}` ({difference}{unit}, {low} to {high})" in said
 
 
 def test_the_gap_and_the_language_in_a_notebook(tmp_path: Path) -> None:

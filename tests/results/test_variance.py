@@ -8,7 +8,7 @@ import scipy.stats
 from simulation import simulate
 
 from clipvip.results import variance
-from clipvip.results.variance import FIXED, Estimate, RunNoise, Term, estimate
+from clipvip.results.variance import FIXED, Estimate, RunNoise, Term, estimate, span_of
 
 CLUSTERS = np.array(["a", "a", "b", "c", "c", "d"])
 ALONE = np.arange(400)
@@ -147,3 +147,12 @@ def test_a_quick_slice_of_the_simulation(replicates: int, effect: float) -> None
     assert 0.90 <= found.coverage <= 0.985
     assert found.family <= 0.11
     assert effect == 0 or (found.power >= 0.85 and found.width <= 8)
+
+
+def test_ranks_on_which_all_queries_agree_are_not_certain() -> None:
+    """Six queries at rank 1: at most 46 % of all queries may be elsewhere, at worst at rank 6."""
+    zeros, clusters = np.zeros(6), np.arange(6)
+    found = estimate([Term(1.0, {"a": zeros}, FIXED)], clusters, span=span_of("log2R", 6)).interval()
+    most = scipy.stats.binomtest(0, 6).proportion_ci(0.95, method="exact").high
+    assert found.high == pytest.approx(most * np.log2(6))
+    assert [span_of(score, 6) for score in ("R@1", "order", "MdR", "MnR")] == [100, 100, None, None]

@@ -80,10 +80,20 @@ rule notebook:
         table_made,
         notebook=ancient("analysis/{study}.ipynb"),
     output:
-        svg=f"{HOME}/studies/{{study}}/figure.svg",
+        svg=report(
+            f"{HOME}/studies/{{study}}/figure.svg",
+            category="Figures",
+            labels={"study": "{study}"},
+        ),
         png=f"{HOME}/studies/{{study}}/figure.png",
+        tables=report(
+            f"{HOME}/studies/{{study}}/tables.html",
+            category="Tables",
+            labels={"study": "{study}"},
+        ),
+        executed=f"{HOME}/notebooks/{{study}}.ipynb",
     log:
-        notebook=f"{HOME}/notebooks/{{study}}.ipynb",
+        f"{ROOT}/logs/notebook/{{study}}.log",
     wildcard_constraints:
         study=one_of(study for study in STUDIES if has_notebook(study)),
     conda:
@@ -97,8 +107,8 @@ rule notebook:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
     message:
         "notebook and figure · {wildcards.study}"
-    notebook:
-        "../../analysis/{wildcards.study}.ipynb"
+    shell:
+        "clipvip notebook {input.notebook:q} {params.folder:q} --out {output.executed:q} 2>&1 | tee {log:q}"
 
 
 rule general_notebook:
@@ -107,10 +117,20 @@ rule general_notebook:
         table_made,
         notebook=ancient("analysis/study.ipynb"),
     output:
-        svg=f"{HOME}/studies/{{study}}/figure.svg",
+        svg=report(
+            f"{HOME}/studies/{{study}}/figure.svg",
+            category="Figures",
+            labels={"study": "{study}"},
+        ),
         png=f"{HOME}/studies/{{study}}/figure.png",
+        tables=report(
+            f"{HOME}/studies/{{study}}/tables.html",
+            category="Tables",
+            labels={"study": "{study}"},
+        ),
+        executed=f"{HOME}/notebooks/{{study}}.ipynb",
     log:
-        notebook=f"{HOME}/notebooks/{{study}}.ipynb",
+        f"{ROOT}/logs/notebook/{{study}}.log",
     wildcard_constraints:
         study=one_of(study for study in STUDIES if not has_notebook(study)),
     conda:
@@ -124,8 +144,8 @@ rule general_notebook:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
     message:
         "notebook and figure · {wildcards.study}"
-    notebook:
-        "../../analysis/study.ipynb"
+    shell:
+        "clipvip notebook {input.notebook:q} {params.folder:q} --out {output.executed:q} 2>&1 | tee {log:q}"
 
 
 rule track:
@@ -160,7 +180,7 @@ rule report:
         [made for study in STUDIES for made in made_of(study)],
         ancient("clipvip/results/report/page.html.j2"),
     output:
-        f"{HOME}/report.html",
+        report(f"{HOME}/report.html", category="Page of all studies"),
     log:
         f"{ROOT}/logs/report.log",
     conda:

@@ -10,24 +10,31 @@ from clipvip.config.registry import stage_of
 from clipvip.results import numbers, outcomes, registered, study_files
 from clipvip.results.finished import generated, read_plan
 
-VERDICTS = {
-    outcomes.YES: "appears",
-    outcomes.NO: "does not appear, the contrary is measured",
-    outcomes.SAME: "does not appear, there is no difference that matters",
-    outcomes.OPEN: "cannot be told",
-    outcomes.ONE_RUN: "cannot be told from one run",
-    outcomes.NOT_RUN: "was not run",
+LEAD = {
+    outcomes.YES: "Seen",
+    outcomes.NO: "The contrary is seen",
+    outcomes.SAME: "No difference that matters",
+    outcomes.OPEN: "Cannot be told",
+    outcomes.ONE_RUN: "Cannot be told from one run",
+    outcomes.NOT_RUN: "Not run",
 }
 
 
 def findings(folder: Path) -> str:
-    """One paragraph on the study in this folder. ValueError where verdicts.csv holds a verdict of another name."""
-    plan = read_plan(folder)
-    verdicts = _verdicts(folder)
-    found = [f"The paper says: {_sentence(plan['claim'])}" if plan.get("claim") else ""]
-    found += [_overall(plan, verdicts), *(_line(row) for _, row in verdicts.iterrows())]
-    found += [*_trends(folder), _missing(folder), _mixed(folder), _intervals(plan, verdicts), _caution(folder)]
-    return " ".join(part for part in found if part)
+    """What the study in this folder found, as one paragraph with its caution. ValueError where verdicts.csv holds a
+    verdict of another name."""
+    return " ".join([*sentences(folder), _caution(folder)])
+
+
+def sentences(folder: Path) -> list[str]:
+    """The same as short sentences, without the caution: what is seen and what not, slopes, what the numbers rest on."""
+    plan, verdicts = read_plan(folder), _verdicts(folder)
+    found = [_overall(verdicts)] if len(verdicts) else []
+    for outcome, lead in LEAD.items():
+        own = verdicts[verdicts["verdict"] == outcome]
+        found += [f"{lead}: {_lines(own)}."] if len(own) else []
+    found += [*_trends(folder), _missing(folder), _mixed(folder), _intervals(plan, verdicts)]
+    return [part for part in found if part]
 
 
 def _verdicts(folder: Path) -> pd.DataFrame:
@@ -35,63 +42,68 @@ def _verdicts(folder: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the study's tables first (target ablate_{folder.name})")
     verdicts = pd.read_csv(path)
-    unknown = sorted(set(verdicts["verdict"].astype(str)) - set(VERDICTS))
+    unknown = sorted(set(verdicts["verdict"].astype(str)) - set(LEAD))
     if unknown:
-        raise ValueError(f"{path}: verdict {unknown[0]!r} is none of {', '.join(VERDICTS)}")
+        raise ValueError(f"{path}: verdict {unknown[0]!r} is none of {', '.join(LEAD)}")
     return verdicts
 
 
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
-
-
-def _overall(plan: dict[str, Any], verdicts: pd.DataFrame) -> str:
-    where, count = f"In the experiment {plan['experiment']}", len(verdicts)
-    if count == 0:
-        return f"{where} nothing was expected of this study, so nothing is concluded from it."
+def _overall(verdicts: pd.DataFrame) -> str:
+    count = len(verdicts)
     told = (outcomes.YES, outcomes.NO, outcomes.SAME, outcomes.NOT_RUN)
     held, against, same, lacking = (int((verdicts["verdict"] == name).sum()) for name in told)
-    shares = f"{held} of its {count} expected differences appear, {against} are contradicted, "
-    shares += f"{same} are too small to matter, {count - held - against - same - lacking} cannot be told"
-    shares += f", {lacking} were not run for want of data" if lacking else ""
-    if held == count:
-        return f"{where} the claim appears: {shares}."
-    return f"{where} the claim {'appears only in part' if held else 'does not appear'}: {shares}."
+    parts = [
+        (held, "appear" if held != 1 else "appears"),
+        (against, "contradicted"),
+        (same, "too small to matter"),
+        (count - held - against - same - lacking, "not to be told"),
+        (lacking, "not run for want of data"),
+    ]
+    said = ", ".join(f"{number} {words}" for number, words in parts if number)
+    return f"Of {count} expected difference{'s' * (count != 1)}: {said}."
+
+
+def _lines(rows: pd.DataFrame) -> str:
+    """Expectations with their differences, and what would decide them: once where it is the same for all."""
+    decides = ["" if pd.isna(each) else str(each) for each in rows["decides"]]
+    if len(rows) > 1 and len(set(decides)) == 1:
+        return "; ".join(_line(row) for _, row in rows.iterrows()) + f"; each {decides[0]}" * bool(decides[0])
+    parts = [f"{_line(row)} {what}".rstrip() for (_, row), what in zip(rows.iterrows(), decides, strict=True)]
+    return "; ".join(parts)
 
 
 def _line(row: Any) -> str:
-    """One expectation: both values, their difference (left minus right) with its interval, and the verdict."""
+    """One expectation with its difference (left minus right) and interval."""
     metric = str(row["metric"])
     if row["verdict"] == outcomes.NOT_RUN:
-        return f"`{row['expect']}`: {row['note']}."
-    if any(pd.isna(row[key]) for key in ("left", "right", "difference")):
-        return f"`{row['expect']}` cannot be told: a value is missing."
-    said = f"`{row['expect']}` {VERDICTS[row['verdict']]}: "
-    said += f"{numbers.value(row['left'], metric)} against {numbers.value(row['right'], metric)}"
-    said += f", a difference of {numbers.difference(row['difference'], metric)}{numbers.unit(metric)}"
+        return f"`{row['expect']}` ({row['note']})"
+    if pd.isna(row["difference"]):
+        return f"`{row['expect']}` (a value is missing)"
+    said = f"`{row['expect']}` ({numbers.difference(row['difference'], metric)}{numbers.unit(metric)}"
     interval = numbers.interval(row["low"], row["high"], metric, signed=True)
-    said = f"{said} (95 % interval {interval})" if interval else f"{said}, without an interval"
-    decides = row.get("decides")
-    return f"{said}; it {decides}." if isinstance(decides, str) and decides else f"{said}."
+    return f"{said}, {interval})" if interval else f"{said}, without an interval)"
 
 
 def _trends(folder: Path) -> list[str]:
-    """A sentence a slope whose interval leaves 0 out; one for those that do not."""
+    """A sentence a line of the trend: the slopes whose interval leaves 0 out, and how many do not."""
     path = folder / study_files.TRENDS
     rows = pd.read_csv(path) if path.is_file() else pd.DataFrame()
-    said, unclear = [], []
-    for _, row in rows.iterrows():
-        name = f"{row['metric']} ({row['line']})"
-        if row["low"] <= 0 <= row["high"]:
-            unclear.append(name)
-            continue
-        metric = str(row["metric"])
-        bounds = f"95 % interval {numbers.interval(row['low'], row['high'], metric, signed=True)}"
-        slope = f"{numbers.difference(row['per_doubling'], metric)}{numbers.unit(metric)}"
-        said.append(f"Each doubling of {row['along']} changes {name} by {slope} ({bounds}).")
-    if unclear:
-        said.append(f"No slope that can be told from none along {rows['along'].iloc[0]}: {', '.join(unclear)}.")
-    return said
+    if rows.empty:
+        return []
+    clear = rows[(rows["low"] > 0) | (rows["high"] < 0)]
+    found = [
+        f"Each doubling of {along} of {line}: {'; '.join(_slope(row) for _, row in own.iterrows())}."
+        for (along, line), own in clear.groupby(["along", "line"], sort=False)
+    ]
+    if unclear := len(rows) - len(clear):
+        found.append(f"Of {len(rows)} slopes along {rows['along'].iloc[0]}, {unclear} cannot be told from none.")
+    return found
+
+
+def _slope(row: Any) -> str:
+    metric = str(row["metric"])
+    bounds = numbers.interval(row["low"], row["high"], metric, signed=True)
+    return f"{metric} {numbers.difference(row['per_doubling'], metric)}{numbers.unit(metric)} ({bounds})"
 
 
 def _missing(folder: Path) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from clipvip.results import numbers, study_files
 from clipvip.results.study_folder import main_metrics, read
+from clipvip.runtime.files import write_whole
 
 NOT_NUMBERS = ("source", "kind")  # columns of language.csv
 
@@ -26,7 +27,7 @@ def verdicts(folder: Path) -> pd.DataFrame:
             "left": numbers.value(row["left"], str(row["metric"])),
             "right": numbers.value(row["right"], str(row["metric"])),
             "difference (95 % interval)": numbers.difference_of(row),
-            "margin": f"{row['margin']:g}",
+            "margin": numbers.margin(row["margin"]),
             "what would decide": "" if pd.isna(row["decides"]) else row["decides"],
             "on mean log2 rank": "" if pd.isna(row["log2R/verdict"]) else row["log2R/verdict"],
             "note": "" if pd.isna(row["note"]) else row["note"],
@@ -34,6 +35,24 @@ def verdicts(folder: Path) -> pd.DataFrame:
         for _, row in read(folder, study_files.VERDICTS).iterrows()
     ]
     return pd.DataFrame(rows)
+
+
+def save(folder: Path) -> None:
+    """The verdicts and scores of the study folder as one plain HTML file beside them, for `snakemake --report`."""
+    tables = [
+        ("Claims", verdicts(folder), False),
+        ("Scores: mean over replicates, 95 % interval", summary(folder), True),
+    ]
+    with pd.option_context("display.max_colwidth", None):
+        parts = [f"<h2>{title}</h2>\n{table.to_html(index=index)}" for title, table, index in tables if len(table)]
+    look = (
+        "body { font: 15px system-ui, sans-serif } table { border-collapse: collapse } td, th { padding: .2rem .5rem }"
+    )
+    head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{folder.name}</title>'
+    head += f"\n<style>{look}</style>"
+    write_whole(
+        folder / study_files.TABLES_PAGE, "\n".join([head, f"<h1>{folder.name}</h1>", *parts, "</html>"]) + "\n"
+    )
 
 
 def gap(folder: Path, measure: str = "nmi") -> pd.DataFrame:

@@ -30,6 +30,7 @@ STYLE: Any = {
     "savefig.dpi": 200,
     "savefig.facecolor": "white",
 }
+ON_BRIGHT, ON_DARK = "#010101", "#fefefe"  # ink on coloured cells: not the paper's own, which the page may turn dark
 WIDTH = 7.2  # inches, a double column
 NOTE = "square and dashed line: the baseline;{}bar: 95 % interval; tick: one seed"
 DIRECTIONS = {"t2v": "text to video", "v2t": "video to text"}
@@ -142,7 +143,7 @@ def heatmap(axis: Axes, rows: pd.DataFrame) -> None:
     for row, source in enumerate(sources):
         for column, name in enumerate(sets):
             value, low, high = (float(cells.loc[(source, name), key]) for key in ("nmi", "low", "high"))
-            colour = "black" if value > 0.6 * most else "white"
+            colour = ON_BRIGHT if value > 0.6 * most else ON_DARK
             text = f"{numbers.value(value, 'nmi')}\n± {numbers.value((high - low) / 2, 'nmi')}"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=6.5)
     axis.set_xticks(range(len(sets)), sets, rotation=20 if len(sets) > 2 else 0)

@@ -8,31 +8,46 @@ import pandas as pd
 from clipvip.config.claims import CO_PRIMARY
 from clipvip.results import numbers, study_files
 from clipvip.results.finished import read_plan
-from clipvip.results.study_folder import main_metrics
 
 Table = dict[str, Any]
 
 
 def verdicts(folder: Path) -> Table:
-    """Claim x outcome: what a reader wants first."""
+    """Claim x outcome. What is the same in every row, or empty, is said below the table in place of a column."""
+    given = pd.read_csv(folder / study_files.VERDICTS)
     rows = [
         [
             row["expect"],
             {"text": row["verdict"]},
             _difference(row, "difference"),
-            {"text": f"{row['margin']:g}"},
+            {"text": numbers.margin(row["margin"])},
             {"text": _text(row["decides"])},
-            {"text": "" if pd.isna(row["chance"]) else f"{100 * row['chance']:.0f} %"},
+            {"text": numbers.chance(row["chance"])},
             _co_primary(row),
-            {"text": row["stated"]},
+            {"text": _text(row["stated"])},
             {"text": _text(row["note"])},
         ]
-        for _, row in pd.read_csv(folder / study_files.VERDICTS).iterrows()
+        for _, row in given.iterrows()
     ]
     heads = ["claim", "outcome", "difference (95 % interval)", "margin", "what would decide", "holds in a new run"]
     heads += ["mean log2 rank", "stated", "note"]
     caption = "What the paper leads one to expect, tested" if read_plan(folder).get("claim") else "Expected, and tested"
-    return {"caption": caption, "heads": heads, "rows": rows}
+    heads, rows, notes = _narrowed(heads, rows)
+    return {"caption": caption, "heads": heads, "rows": rows, "notes": notes}
+
+
+def _narrowed(heads: list[str], rows: list[Any]) -> tuple[list[str], list[Any], list[str]]:
+    """Without columns that are empty or the same throughout (`stated`, `note`); the latter as notes."""
+    notes, kept = [], []
+    for place, head in enumerate(heads):
+        texts = [row[place] if place == 0 else row[place]["text"] for row in rows]
+        if place and not any(texts):
+            continue
+        if head in ("stated", "note") and len(set(texts)) == 1:
+            notes.append(f"{'All stated' if head == 'stated' else 'Of all'}: {texts[0]}.")
+            continue
+        kept.append(place)
+    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows], notes
 
 
 def _co_primary(row: Any) -> dict[str, str]:
@@ -41,7 +56,7 @@ def _co_primary(row: Any) -> dict[str, str]:
         return _cell("", "")
     low, high, value = (row[f"{CO_PRIMARY}/{name}"] for name in ("low", "high", "difference"))
     said = numbers.with_interval(value, low, high, CO_PRIMARY, signed=True)
-    return _cell(row[f"{CO_PRIMARY}/verdict"], said)
+    return {"text": row[f"{CO_PRIMARY}/verdict"], "interval": said}
 
 
 def detectable(folder: Path) -> Table:
@@ -53,30 +68,12 @@ def detectable(folder: Path) -> Table:
         cells = [{"text": numbers.value(values.get(each), str(metric))} for each in replicates]
         rows.append([f"{line} ({str(metric).rsplit('/', 1)[-1]}), {times:g} x queries", *cells])
     heads = ["line", *("no end" if each == float("inf") else f"{each:g}" for each in replicates)]
-    return {"caption": "Detectable difference at 80 % power, by replicates", "heads": heads, "rows": rows}
+    caption = "Detectable difference at 80 % power, by replicates"
+    return {"caption": caption, "heads": heads, "rows": rows, "folded": True}
 
 
 def _text(value: Any) -> str:
     return "" if pd.isna(value) else str(value)
-
-
-def summary(folder: Path) -> Table:
-    summary, metrics = pd.read_csv(folder / study_files.SUMMARY), main_metrics(folder)
-    rows = [
-        [
-            row["variant"],
-            *(
-                _cell(numbers.value(row[m], m), numbers.interval(row.get(f"{m}/low"), row.get(f"{m}/high"), m))
-                for m in metrics
-            ),
-        ]
-        for _, row in summary.iterrows()
-    ]
-    caption = (
-        "Mean over replicates with 95 % interval; recall and order in percent, fine-tuned unless zero-shot is said"
-    )
-    caption += f". {summary['note'].iloc[0]}" if len(summary) and "note" in summary else ""
-    return {"caption": caption, "heads": ["variant", *metrics], "rows": rows}
 
 
 def gap(folder: Path) -> Table:
@@ -107,9 +104,9 @@ def language(folder: Path) -> Table:
         [f"{row['source']} ({row['kind']})", *({"text": numbers.value(row[name], name)} for name in columns)]
         for _, row in given.iterrows()
     ]
-    count = f", {given['sentences'].iloc[0]} sentences each" if len(given) else ""  # its cell may not be made yet
-    caption = f"How each reads{count}; shares from 0 to 1"
-    return {"caption": caption, "heads": ["texts", *columns.values()], "rows": rows}
+    sentences = f", {given['sentences'].iloc[0]} sentences each" if len(given) else ""  # none: not made yet
+    caption = f"How each reads{sentences}; shares from 0 to 1"
+    return {"caption": caption, "heads": ["texts", *columns.values()], "rows": rows, "folded": True}
 
 
 def trends(folder: Path) -> Table:
@@ -122,7 +119,7 @@ def trends(folder: Path) -> Table:
         for _, row in pd.read_csv(folder / study_files.TRENDS).iterrows()
     ]
     caption = "Slope of a straight line, points for each doubling"
-    return {"caption": caption, "heads": ["line", "variants", "per doubling"], "rows": rows}
+    return {"caption": caption, "heads": ["line", "variants", "per doubling"], "rows": rows, "folded": True}
 
 
 def published(folder: Path) -> Table:
@@ -154,7 +151,6 @@ def _difference(row: Any, column: str) -> dict[str, str]:
 # table of a study folder -> how it is shown, and the key of the plan that says a study has it ("": each has)
 TABLES = {
     study_files.VERDICTS: (verdicts, ""),
-    study_files.SUMMARY: (summary, ""),
     study_files.GAP: (gap, "gap"),
     study_files.LANGUAGE: (language, "gap"),
     study_files.TRENDS: (trends, "trend"),

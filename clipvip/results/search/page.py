@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from clipvip.corpora.own.look import printable
 from clipvip.data.media.file_header import VideoError
 from clipvip.evaluation.search.index import Hit, Index
-from clipvip.results.report.gallery import data_url
+from clipvip.results.report.strips import data_url
 from clipvip.results.search.strips import Cell, cells, strip
 from clipvip.runtime.files import write_whole
 
