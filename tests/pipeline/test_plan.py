@@ -56,7 +56,7 @@ def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """The one line that says why."""
-    assert main(["plan", *words]) == 1
+    assert main(["plan", *words]) == 2
     said = capsys.readouterr()
     lines = [line for line in said.err.splitlines() if line.startswith("clipvip:")]
     assert said.out == ""
@@ -173,7 +173,7 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "no such file" in refused(capsys, BASE_32, "--gpu", "h100", "--rates", str(tmp_path / "no.yaml"))
     table = tmp_path / "rates.yaml"
     table.write_text("gpus: {mine: {watts: 1}}\n")
-    assert main(["plan", BASE_32, "--gpu", "mine", "--rates", str(table)]) == 1
+    assert main(["plan", BASE_32, "--gpu", "mine", "--rates", str(table)]) == 2
     assert "gpus.mine.name" in capsys.readouterr().err
     assert "did you mean 'webvid'" in refused(capsys, BASE_32, "--gpu", "h100", "--size", "webvit=10")
     assert "is generated" in refused(capsys, "experiments/smoke.yaml", "--gpu", "h100", "--size", "coco=10")

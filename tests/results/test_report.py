@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 from results_tree import Tree, data_scale, domain_gap, main, write_tables
 
+from clipvip.results import study_files
 from clipvip.results.finished import results_root
 from clipvip.results.report import figures, report_tables
 from clipvip.results.report.findings import sentences
 from clipvip.results.report.page import make
 from clipvip.results.report.terminal import markdown
+from clipvip.results.tracking import links
 
 
 class Page(HTMLParser):
@@ -67,6 +69,15 @@ def page(studies: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Page:
     found = Page(out.read_text())
     found.place = out.parent
     return found
+
+
+def test_a_tracked_study_has_its_link_to_mlflow(studies: list[Path], tmp_path: Path) -> None:
+    links.write(studies[0], "sqlite:///mlflow.db", [("data_scale: rows", "/#/experiments/1/runs?viewStateShareKey=a")])
+    make(studies, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    found = [each["href"] for each in page.all("a") if (each["href"] or "").startswith(links.HERE)]
+    (studies[0] / study_files.LINKS).unlink()
+    assert found == ["http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=a"]
 
 
 def test_page_is_whole_and_offline(page: Page, studies: list[Path]) -> None:

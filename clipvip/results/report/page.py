@@ -19,6 +19,7 @@ from clipvip.results.report.inline_svg import inline
 from clipvip.results.report.report_tables import TABLES
 from clipvip.results.report.strips import data_url
 from clipvip.results.study_results import Study
+from clipvip.results.tracking.links import links
 from clipvip.runtime.files import write_whole
 
 SMALL_WORLD = (
@@ -113,6 +114,7 @@ def _study(folder: Path, plan: Mapping[str, Any], cells: Cells, glossary: terms.
         "gaze": _figure(folder / study_files.GAZE),
         "findings": sentences(folder) if (folder / study_files.VERDICTS).is_file() else [],
         "files": _files(folder, plan, out),
+        "mlflow": links(folder)[:1],  # its claims are one click further
     }
 
 
