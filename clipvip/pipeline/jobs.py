@@ -9,19 +9,18 @@ import errno
 import json
 import os
 import sys
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from clipvip.config.base import digest
-from clipvip.config.data import CorpusSettings
-from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
+from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import asks
-from clipvip.pipeline import worklist
+from clipvip.pipeline import packs, worklist
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.launch import launched
 from clipvip.pipeline.named import Names
+from clipvip.pipeline.packs import Job
 from clipvip.pipeline.plans import plan_of
 from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.stores import forget
@@ -35,21 +34,6 @@ from clipvip.runtime.stores import MLFLOW
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
-@dataclass(frozen=True)
-class Job:
-    """Cells that one process makes, in order."""
-
-    rule: str
-    cells: tuple[Cell, ...]
-    shard: tuple[int, int] | None = None  # captioning: shard i of n
-
-    @cached_property
-    def id(self) -> str:
-        """Names the cells and today's code."""
-        made = [[cell.name, cell.lineage] for cell in self.cells]
-        return digest([made, self.shard]) if self.shard else digest(made)
-
-
 class Jobs:
     """The jobs of a grid under a results root."""
 
@@ -60,42 +44,10 @@ class Jobs:
         self.noise_content = noise.content(Path(study)) if study else None
         self.by_id: dict[str, Job] = {}
         self._of_cell: dict[str, Job] = {}
-        for job in self._jobs():
+        for job in packs.jobs_of(grid):
             self.by_id[job.id] = job
             if job.shard is None:
                 self._of_cell.update({cell.name: job for cell in job.cells})
-
-    def _jobs(self) -> list[Job]:
-        run = self.grid.experiment.run
-        packs: dict[tuple[str, str], list[Cell]] = {}
-        jobs: list[Job] = []
-        for cell in self.grid.cells.values():
-            if run.pack and STAGES[cell.stage].packed:
-                packs.setdefault(self._pack_of(cell), []).append(cell)
-            else:
-                jobs.append(Job(cell.stage, (cell,)))
-            if cell.stage == "captions" and run.shards > 1:
-                jobs += [Job(SHARD, (cell,), (i, run.shards)) for i in range(run.shards)]
-        return jobs + [Job(rule, tuple(cells)) for (rule, _), cells in packs.items()]
-
-    def _pack_of(self, cell: Cell) -> tuple[str, str]:
-        """Rule and name of a pack: a checkpoint with all that starts from it, or a corpus with its files and frames,
-        with the starting CLIP or the captioner where that learns from it, since the rest waits for these two.
-        """
-        cells = self.grid.cells.values()
-        corpus = cell
-        if cell.stage == "world":
-            corpus = next(other for other in cells if other.inputs.get("world") == cell and other.stage == "corpus")
-        elif cell.stage != "corpus":
-            corpus = cell.inputs.get("corpus", cell)
-        if cell.stage in ("pretrain", "weights", "finetune", "evaluate"):
-            return VARIANT, cell.name if cell.stage in ("pretrain", "weights") else _start(cell)
-        if isinstance(corpus.settings, CorpusSettings) and corpus.settings.later:
-            return PREPARE, f"later galleries of {corpus.settings.format}"
-        learners = (other for other in cells if other.stage in ("clip", "captioner"))
-        learner = next((other for other in learners if other.inputs.get("corpus") == corpus), None)
-        rule = learner.stage if learner else cell.stage if cell.stage in ("clip", "captioner") else PREPARE
-        return rule, corpus.name
 
     def marker(self, job: Job) -> str:
         """The file that says the job is done."""
@@ -236,15 +188,6 @@ class Jobs:
             marker.touch()
             if newest is not None:
                 os.utime(marker, (newest, newest))
-
-
-def _start(cell: Cell) -> str:
-    """The checkpoint that a fine-tuning or evaluation starts from, and how a plain CLIP among them is read."""
-    own = cell.inputs["model"]
-    if own.stage == "finetune":
-        return _start(own)
-    model = getattr(cell.settings, "model", None)
-    return f"{own.name} {model.model_dump_json()}" if model else own.name
 
 
 def shard_file(root: Path, captions: Cell, shard: int, num_shards: int) -> Path:

@@ -10,7 +10,8 @@ from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.forecast import schedule
 from clipvip.pipeline.forecast.cost import Cost, together
 from clipvip.pipeline.forecast.rates import Rates
-from clipvip.pipeline.jobs import Job, Jobs
+from clipvip.pipeline.jobs import Jobs
+from clipvip.pipeline.packs import Job
 from clipvip.pipeline.store import state
 
 CostOf = Callable[[Cell, int], Cost]  # a cell, and in how many parts its captions are made
