@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench chaos mutants docs ui clean
+.PHONY: setup ablate smoke test test-cluster bench chaos mutants docs ui clean
 
 setup: .venv/installed
 
@@ -33,13 +33,18 @@ test: setup
 	snakemake --lint
 	pytest -n auto --dist loadfile
 
+# A SLURM of its own on this machine (Debian's, as root; skipped with the reason where that cannot be).
+test-cluster: setup
+	python -m pip install --quiet --disable-pip-version-check --editable ".[cluster]"
+	python -m pytest tests/cluster -m slow -s -rs -o addopts=
+
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
 	BENCH_FULL=$(FULL) python -m pytest tests/benchmarks -m slow -s -o addopts=
 
 # The smoke grid under kills at random moments, against an undisturbed run.
 chaos: setup
-	python tests/chaos/kills.py --kills $(or $(KILLS),40)
+	PYTHONPATH=tests python tests/chaos/kills.py --kills $(or $(KILLS),40)
 
 # Changes the library in a copy, one place at a time: the tests of the file must fail.
 mutants: setup

@@ -48,6 +48,11 @@ class Asked(Settings):
     minutes: int
     """longest job [minutes]"""
 
+    @property
+    def cpus_per_gpu(self) -> int:
+        """Cores for each GPU, which a scheduler takes beside it; of a job without GPUs all."""
+        return max(1, self.threads // max(1, self.gpus))
+
 
 class Usual(Settings):
     """What the jobs of an experiment ask for where their rule has nothing of its own."""

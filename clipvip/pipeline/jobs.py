@@ -16,6 +16,7 @@ from pathlib import Path
 from clipvip.config.base import digest
 from clipvip.config.data import CorpusSettings
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
+from clipvip.config.resources import asks
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.plans import plan_of
@@ -121,6 +122,10 @@ class Jobs:
             shard, of = job.shard
             return ["caption-shard", *self.specs(job), "--shard", str(shard), "--of", str(of), *self._how(job)]
         return ["run", *self.specs(job), *self._how(job), *self._live(job)]
+
+    def minutes(self, job: Job) -> int:
+        """The time to ask for: what its rule asks for a cell, for each cell that it makes."""
+        return asks(self.grid.experiment.run, job.rule).minutes * len(job.cells)
 
     def _how(self, job: Job) -> list[str]:
         return words(self.grid.experiment.run) if JOB_RULES[job.rule].accelerator else []

@@ -17,8 +17,9 @@ for rule_name, job_rule in JOB_RULES.items():
         threads: ASKS[rule_name].threads
         resources:
             mem_mb=ASKS[rule_name].memory_mb,
-            runtime=ASKS[rule_name].minutes,
+            runtime=minutes,
             gpu=ASKS[rule_name].gpus,
+            cpus_per_gpu=ASKS[rule_name].cpus_per_gpu,
         params:
             command=command,
         shell:

@@ -1,6 +1,7 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
 import atexit
 import contextlib
+import signal
 import subprocess
 from pathlib import Path
 
@@ -31,6 +32,10 @@ ROOT = str(JOBS.root)
 HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
 URI = JOBS.tracking
 
+if not workflow.is_main_process:
+    # A scheduler's warning that the time is nearly up goes to each process of a job; only what trains has a use for it.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 if workflow.is_main_process:
     JOBS.prepare()
     print(summary(JOBS), file=sys.stderr)
@@ -52,6 +57,10 @@ def needs(wildcards):
 
 def command(wildcards):
     return JOBS.command(JOBS.by_id[wildcards.job])
+
+
+def minutes(wildcards):
+    return JOBS.minutes(JOBS.by_id[wildcards.job])
 
 
 def stop_if_data_is_missing():

@@ -41,6 +41,7 @@ rule sweep_worker:
         runtime=lambda wildcards: ASKS["sweep_worker"].minutes
         * sweep_plan(wildcards).trials,
         gpu=ASKS["sweep_worker"].gpus,
+        cpus_per_gpu=ASKS["sweep_worker"].cpus_per_gpu,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
         how=words(RUN),
