@@ -5,28 +5,37 @@ import contextlib
 import errno
 import os
 import sys
+from typing import Any
 
 from clipvip.runtime import stopping, warm
 
+LIGHT = "launch"  # starts other commands: it is not handed over, and needs no other command's flags
 
-def parser() -> argparse.ArgumentParser:
-    """All commands with their flags."""
-    from clipvip.commands import cells, data, decide, model, own, results, run  # one that is handed over needs none
 
+def parser(*, light: bool = False) -> argparse.ArgumentParser:
+    """All commands with their flags; `light`: only the one that starts others."""
+    from clipvip.commands import launch  # a command that is handed over needs none of these
+
+    groups: list[Any] = [launch]
+    if not light:
+        from clipvip.commands import cells, data, decide, model, own, results, run
+
+        groups = [run, launch, cells, results, decide, data, model, own]
     top = argparse.ArgumentParser(prog="clipvip", description="CLIP-ViP as a laboratory.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for group in (run, cells, results, decide, data, model, own):
+    for group in groups:
         group.add(commands)
     return top
 
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; what a user can mend is one line, exit code 1; asked to stop: `stopping.EXIT_CODE`."""
-    if words is None and (code := warm.ask(sys.argv[1:])) is not None:
+    light = words is None and sys.argv[1:2] == [LIGHT]
+    if words is None and not light and (code := warm.ask(sys.argv[1:])) is not None:
         return code
     from clipvip.runtime.legible import guarded
 
-    arguments = parser().parse_args(words)
+    arguments = parser(light=light).parse_args(words)
     try:
         with stopping.heeded(), guarded():
             return arguments.do(arguments) or 0
@@ -38,6 +47,7 @@ def main(words: list[str] | None = None) -> int:
     except OSError as error:
         return _said(_of_system(error), 1)
     except stopping.Stopped as stop:
+        stopping.noted()
         return _said(str(stop), stopping.EXIT_CODE)
     except KeyboardInterrupt:
         return _said("interrupted; the same command goes on where it stood", 130)

@@ -20,7 +20,8 @@ class Stage:
     make: str  # module below clipvip and its function, imported when it runs: torch takes a second
     shared: bool = False  # of several processes all take part; otherwise the first one works alone
     packed: bool = True  # may share a process with what it is made from (run.pack)
-    accelerator: bool = False  # takes the GPUs and cores that `run` names
+    accelerator: bool = False  # takes the cores that `run` names and a GPU
+    trains: bool = False  # takes all GPUs that `run` names
     keyed: bool = True  # part of the keys of what is made from it
     priority: int = 0  # of its jobs: what everything waits for goes first
     also: tuple[str, ...] = ()  # other functions that make a part of it
@@ -67,6 +68,7 @@ STAGES: dict[str, Stage] = {
             make="training.clip_stage:make",
             shared=True,
             accelerator=True,
+            trains=True,
             priority=100,
         ),
         Stage(
@@ -101,6 +103,7 @@ STAGES: dict[str, Stage] = {
             make="training.pretrain_stage:make",
             shared=True,
             accelerator=True,
+            trains=True,
         ),
         Stage(
             name="weights",
@@ -115,6 +118,7 @@ STAGES: dict[str, Stage] = {
             make="training.finetune_stage:make",
             shared=True,
             accelerator=True,
+            trains=True,
         ),
         Stage(
             name="evaluate",
@@ -134,6 +138,8 @@ class JobRule:
 
     name: str
     accelerator: bool
+    shared: bool = False  # of several processes all take part
+    trains: bool = False  # takes all GPUs that `run` names
     priority: int = 0
 
 
@@ -142,9 +148,9 @@ PREPARE, VARIANT, SHARD = "prepare", "variant", "caption_shard"
 JOB_RULES: dict[str, JobRule] = {
     rule.name: rule
     for rule in (
-        *(JobRule(stage.name, stage.accelerator, stage.priority) for stage in STAGES.values()),
+        *(JobRule(s.name, s.accelerator, s.shared, s.trains, s.priority) for s in STAGES.values()),
         JobRule(PREPARE, accelerator=False),
-        JobRule(VARIANT, accelerator=True),
+        JobRule(VARIANT, accelerator=True, shared=True, trains=True),
         JobRule(SHARD, accelerator=True),
     )
 }

@@ -20,6 +20,7 @@ OTHER_RULES = {
     "sweep_worker": True,
     "sweep_best": False,
 }
+TRAINS = {name for name, rule in JOB_RULES.items() if rule.trains}
 ACCELERATED = {name: rule.accelerator for name, rule in JOB_RULES.items()} | OTHER_RULES
 
 
@@ -34,6 +35,8 @@ class RuleChange(Settings):
     """memory [MB]"""
     minutes: int | None = Field(None, ge=1)
     """longest job [minutes]"""
+    attempt_minutes: int | None = Field(None, ge=1)
+    """longest attempt of a job [minutes]"""
 
 
 class Asked(Settings):
@@ -47,6 +50,13 @@ class Asked(Settings):
     """memory [MB]"""
     minutes: int
     """longest job [minutes]"""
+    attempt_minutes: int | None = None
+    """longest attempt of a job [minutes]; null: the whole job"""
+
+    @property
+    def runtime(self) -> int:
+        """What a scheduler is asked for: one attempt [minutes]."""
+        return min(self.minutes, self.attempt_minutes or self.minutes)
 
     @property
     def cpus_per_gpu(self) -> int:
@@ -60,11 +70,14 @@ class Usual(Settings):
     threads: int = Field(1, ge=1)
     """cores of a job"""
     gpus: int = Field(0, ge=0)
-    """GPUs of a job"""
+    """GPUs of a training, a process each; what does not train takes one of them, with its part of cores and memory"""
     memory_mb: int = Field(2000, ge=1)
     """memory of a job [MB]"""
     minutes: int = Field(30, ge=1)
     """longest job [minutes]"""
+    attempt_minutes: int | None = Field(None, ge=1)
+    """longest attempt of a job, which is what a scheduler is asked for; the job saves before its end and goes on in the
+    next, as many as it takes; null: the whole job in one [minutes]"""
     rules: dict[str, RuleChange] = Field(default={})
     """what single rules of the workflow ask for instead, by name"""
 
@@ -80,9 +93,18 @@ class Usual(Settings):
 
 
 def asks(usual: Usual, rule: str) -> Asked:
-    """What a job of this rule asks for; one that no accelerator helps takes one core and no GPU unless told."""
-    threads, gpus = (usual.threads, usual.gpus) if ACCELERATED[rule] else (1, 0)
-    asked = Asked(threads=threads, gpus=gpus, memory_mb=usual.memory_mb, minutes=usual.minutes)
+    """What a job of this rule asks for, unless told otherwise.
+
+    Training takes all GPUs of `usual`; what else a GPU helps takes one, with its part of the cores and the memory. What
+    none helps takes one core.
+    """
+    threads, gpus, memory = (
+        (usual.threads, usual.gpus, usual.memory_mb) if ACCELERATED[rule] else (1, 0, usual.memory_mb)
+    )
+    if gpus > 1 and rule not in TRAINS:
+        threads, gpus, memory = max(1, threads // gpus), 1, max(1, memory // gpus)
+    times = {"minutes": usual.minutes, "attempt_minutes": usual.attempt_minutes}
+    asked = Asked(threads=threads, gpus=gpus, memory_mb=memory, **times)
     own = usual.rules.get(rule)
     return asked if own is None else asked.model_copy(update=own.model_dump(exclude_none=True))
 

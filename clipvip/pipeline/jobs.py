@@ -19,6 +19,7 @@ from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
 from clipvip.config.resources import asks
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.launch import launched
 from clipvip.pipeline.plans import plan_of
 from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
 from clipvip.pipeline.stores import forget
@@ -116,16 +117,22 @@ class Jobs:
         """Spec files of the job's cells."""
         return [str(spec_path(self.root, cell)) for cell in job.cells]
 
-    def command(self, job: Job) -> list[str]:
-        """The words after `clipvip` that make the job's cells."""
+    def command(self, job: Job, *, requeue: bool = False) -> list[str]:
+        """The words after `clipvip` that launch what makes the job's cells; `requeue`: in a job of a scheduler."""
+        asked, rule = asks(self.grid.experiment.run, job.rule), JOB_RULES[job.rule]
+        return launched(self.words(job), asked, shared=rule.shared, requeue=requeue)
+
+    def words(self, job: Job) -> list[str]:
+        """The words after `clipvip` that make the job's cells in one process."""
         if job.shard:
             shard, of = job.shard
             return ["caption-shard", *self.specs(job), "--shard", str(shard), "--of", str(of), *self._how(job)]
         return ["run", *self.specs(job), *self._how(job), *self._live(job)]
 
     def minutes(self, job: Job) -> int:
-        """The time to ask for: what its rule asks for a cell, for each cell that it makes."""
-        return asks(self.grid.experiment.run, job.rule).minutes * len(job.cells)
+        """The time to ask for: that of its rule for each cell that it makes, and no more than an attempt's."""
+        asked = asks(self.grid.experiment.run, job.rule)
+        return min(asked.minutes * len(job.cells), asked.attempt_minutes or sys.maxsize)
 
     def _how(self, job: Job) -> list[str]:
         return words(self.grid.experiment.run) if JOB_RULES[job.rule].accelerator else []

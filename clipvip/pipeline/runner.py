@@ -14,6 +14,7 @@ from typing import Any
 
 from clipvip.config.base import build
 from clipvip.config.registry import STAGES
+from clipvip.pipeline import verdicts
 from clipvip.pipeline.cell import stage_fingerprint
 from clipvip.pipeline.store import failure_path, folder
 from clipvip.pipeline.task import Task, read_spec, settings_of, task_of
@@ -51,7 +52,9 @@ def run_spec(spec: Path, **how: Any) -> Path:
         except Exception as error:
             if isinstance(error, OSError) and error.filename is None:  # a write that found no room knows no name
                 error.filename = str(task.target)
-            said = {"reason": str(error) or repr(error), "trace": traceback.format_exc()}
+            verdict, reason = verdicts.of_error(error), str(error) or repr(error)
+            said = {"reason": f"{verdict}: {reason}" if verdict else reason, "trace": traceback.format_exc()}
+            said |= {"verdict": verdict} if verdict else {}
             with contextlib.suppress(OSError):  # nor may there be room for the note
                 write_whole(failure_path(task.root, task.name), json.dumps(said))
             raise

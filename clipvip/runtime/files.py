@@ -75,6 +75,26 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def lock_if_free(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Whether the lock on this file could be had without waiting; it is then held until `stack` is closed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as own:
+        try:
+            import fcntl
+
+            fcntl.flock(own.enter_context(path.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except ImportError:  # Windows
+            return _had(filelock.FileLock(path), stack)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            return _had(_lock_file(path), stack)
+        stack.push(own.pop_all())
+    return True
+
+
 def held(path: Path) -> bool:
     """Whether a living process holds the lock on this file; the kernel frees the locks of a dead one."""
     if not path.exists():
@@ -98,6 +118,15 @@ def held(path: Path) -> bool:
 def _lock_file(path: Path) -> filelock.BaseFileLock:
     """A lock that is the existence of a file, which is removed where its process is gone."""
     return filelock.SoftFileLock(path.with_name(f"{path.name}.soft"))
+
+
+def _had(lock: filelock.BaseFileLock, stack: contextlib.ExitStack) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return False
+    stack.callback(lock.release)
+    return True
 
 
 def _taken(lock: filelock.BaseFileLock) -> bool:

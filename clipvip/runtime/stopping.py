@@ -3,14 +3,18 @@
 Work that can save where it stands does so at its next step; any other is broken off at once, since it saves as it goes.
 """
 
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 EXIT_CODE = 75  # sysexits.h: try again, and it goes on where it stood
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+NOTE = "CLIPVIP_STOPPED"  # names a file in which a stopped process says so: torchrun does not pass on its exit code
 
 
 class Stopped(BaseException):
@@ -57,3 +61,10 @@ def at_steps() -> Iterator[Callable[[], bool]]:
         yield lambda: _ASKED.by is not None
     finally:
         _ASKED.waits = False
+
+
+def noted() -> None:
+    """Leave word, where it is asked for, that this process stopped because it was asked to."""
+    if path := os.environ.get(NOTE):
+        with contextlib.suppress(OSError):
+            Path(path).touch()

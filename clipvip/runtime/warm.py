@@ -33,8 +33,10 @@ THREADS = (  # what a workflow engine sets for each job; read when a library is 
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
-# Of the shell, of a folder for what is temporary, and ours: nothing that a library reads when it is loaded.
+# Of the shell, of a folder for what is temporary, ours, and which GPUs a process sees (the driver reads that when it is
+# first used): nothing that a library reads when it is loaded.
 FREE = {ADDRESS, "_", "SHLVL", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "TEMPDIR"}
+FREE |= {stopping.NOTE, "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"}
 
 # What commands load for seconds; nothing of this package, so that each of them reads its code as it is by then.
 LIBRARIES = (
@@ -67,7 +69,7 @@ def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 def ask(words: list[str]) -> int | None:
     """The exit code of a command that the server ran; None where none listens, or it took nothing or declined."""
     address = os.environ.get(ADDRESS)
-    if address is None:
+    if not address:
         return None
     with socket.socket(socket.AF_UNIX) as line:
         try:

@@ -1,6 +1,7 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
 import atexit
 import contextlib
+import math
 import signal
 import subprocess
 from pathlib import Path
@@ -10,11 +11,12 @@ from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline import whole
+from clipvip.pipeline.launch import launched
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.results.tracking.moved import ARTIFACTS
 from clipvip.runtime import warm
-from clipvip.runtime.options import words
+from clipvip.runtime.options import words as how_words
 from snakemake.exceptions import WorkflowError
 
 
@@ -56,7 +58,15 @@ def needs(wildcards):
 
 
 def command(wildcards):
-    return JOBS.command(JOBS.by_id[wildcards.job])
+    # A job of a scheduler goes on as the same job of the scheduler.
+    return JOBS.command(JOBS.by_id[wildcards.job], requeue=workflow.remote_exec)
+
+
+def launched_work(wildcards):
+    words = ["sweep", "work", sweep_plan(wildcards).path, *how_words(RUN)]
+    return launched(
+        words, ASKS["sweep_worker"], shared=False, requeue=workflow.remote_exec
+    )
 
 
 def minutes(wildcards):

@@ -38,15 +38,16 @@ rule sweep_worker:
     threads: ASKS["sweep_worker"].threads
     resources:
         mem_mb=ASKS["sweep_worker"].memory_mb,
-        runtime=lambda wildcards: ASKS["sweep_worker"].minutes
-        * sweep_plan(wildcards).trials,
+        runtime=lambda wildcards: min(
+            ASKS["sweep_worker"].minutes * sweep_plan(wildcards).trials,
+            ASKS["sweep_worker"].attempt_minutes or math.inf,
+        ),
         gpu=ASKS["sweep_worker"].gpus,
         cpus_per_gpu=ASKS["sweep_worker"].cpus_per_gpu,
     params:
-        plan=lambda wildcards: sweep_plan(wildcards).path,
-        how=words(RUN),
+        command=launched_work,
     shell:
-        "clipvip sweep work {params.plan:q} {params.how:q} 2>&1 | tee {log:q}"
+        "clipvip {params.command:q} 2>&1 | tee -a {log:q}"
 
 
 rule sweep_best:
