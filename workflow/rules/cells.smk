@@ -23,4 +23,4 @@ for rule_name, job_rule in JOB_RULES.items():
         params:
             command=command,
         shell:
-            "clipvip {params.command:q} 2>&1 | tee -a {log:q}"
+            "trap '' TERM; clipvip {params.command:q} 2>&1 | tee -a {log:q}"

@@ -10,7 +10,7 @@ from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline import whole
+from clipvip.pipeline import slurm_queue, whole
 from clipvip.pipeline.launch import launched
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
@@ -118,6 +118,8 @@ def tables_made():
 
 def tables_of_what_is_there():
     # Some cell failed: the others are shown all the same, and the next run makes what failed.
+    if not workflow.local_exec:
+        slurm_queue.record(JOBS)
     studies = [
         study
         for study in JOBS.grid.studies.values()

@@ -47,7 +47,7 @@ rule sweep_worker:
     params:
         command=launched_work,
     shell:
-        "clipvip {params.command:q} 2>&1 | tee -a {log:q}"
+        "trap '' TERM; clipvip {params.command:q} 2>&1 | tee -a {log:q}"
 
 
 rule sweep_best:
