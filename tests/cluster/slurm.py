@@ -57,6 +57,7 @@ JobAcctGatherFrequency=5
 SlurmdParameters=config_overrides
 PartitionName=gpu Nodes=n1,n2 Default=YES MaxTime=1440 State=UP PriorityTier=1 GraceTime=20
 PartitionName=cpu Nodes=n1,n2 MaxTime=2880 State=UP PriorityTier=1 GraceTime=20
+PartitionName=spare Nodes=n1,n2 MaxTime=1440 State=UP PriorityTier=1 PreemptMode=CANCEL
 PartitionName=urgent Nodes=n1,n2 MaxTime=60 State=UP PriorityTier=10
 """
 NODE = (

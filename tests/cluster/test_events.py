@@ -30,6 +30,7 @@ def disturbed(laboratory: Laboratory, slurm: Slurm, events: Events, number: int)
     while todo or command.poll() is None:
         assert time.monotonic() < deadline, (todo, (laboratory.place / "said.log").read_text()[-4000:])
         time.sleep(events.chance.uniform(2, 6))
+        events.hurry()
         for kind in todo if command.poll() is None else []:  # the next that a running job is fit for
             if what := events.kinds[kind]():
                 todo.remove(kind)

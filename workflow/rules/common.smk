@@ -10,12 +10,13 @@ from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline import slurm_queue, whole
+from clipvip.pipeline import slurm_queue, stores, whole
 from clipvip.pipeline.launch import launched
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.results.tracking.moved import ARTIFACTS
 from clipvip.runtime import warm
+from clipvip.runtime.file_systems import mounts
 from clipvip.runtime.options import words as how_words
 from snakemake.exceptions import WorkflowError
 
@@ -41,8 +42,9 @@ if not workflow.is_main_process:
 if workflow.is_main_process:
     JOBS.prepare()
     print(summary(JOBS), file=sys.stderr)
-    if left_out(JOBS):
-        print(left_out(JOBS), file=sys.stderr)
+    for line in (left_out(JOBS), stores.warning(URI, mounts())):
+        if line:
+            print(line, file=sys.stderr)
 
 
 wildcard_constraints:
