@@ -25,7 +25,7 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     from clipvip.runtime import distributed  # torch takes its second to load; a process alone may not need it
 
-    with distributed.joined(arguments.device) as device:
+    with distributed.joined(arguments.device, arguments.stuck_minutes) as device:
         run(device=device, rank=distributed.rank(), agree=distributed.first)
 
 

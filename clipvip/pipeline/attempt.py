@@ -33,7 +33,7 @@ class Ended:
 
     code: int
     asked: str | None  # why it was asked to stop: a signal that came here, or END
-    noted: bool  # it says itself that it was asked, by whomever
+    noted: bool  # all its processes say that they were asked, by whomever
     out_of_memory: bool  # the kernel killed a process of this control group for memory
 
     @property
@@ -43,20 +43,24 @@ class Ended:
 
 
 def attempt(
-    command: Sequence[str], environment: Mapping[str, str], seconds: float | None, told: Callable[[str], None]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float | None,
+    told: Callable[[str], None],
+    processes: int = 1,
 ) -> Ended:
     """Run a command with these additions to the environment, for at most so many seconds; how it ended.
 
-    `told` is called at once where a signal asks this process to end.
+    `told` is called at once where a signal asks this process to end. `processes`: that torchrun starts.
     """
     before = _killed_for_memory()
     with tempfile.TemporaryDirectory(prefix="clipvip-") as folder:
-        note = Path(folder) / "stopped"
-        own = os.environ | dict(environment) | {stopping.NOTE: str(note)}
+        own = os.environ | dict(environment) | {stopping.NOTE: folder}
         with _Watched(told) as watched, watched.started(command, own, seconds) as process:
             code = process.wait()
         code = code if code >= 0 else 128 - code
-        return Ended(code, watched.asked, note.exists(), _killed_for_memory() > before)
+        noted = len(list(Path(folder).iterdir())) >= processes
+        return Ended(code, watched.asked, noted, _killed_for_memory() > before)
 
 
 class _Watched:

@@ -47,14 +47,15 @@ def launch(command: Sequence[str], *, gpus: int = 0, minutes: float | None = Non
     `gpus`: devices of its own. `minutes`: of an attempt. ValueError where there are not so many devices.
     """
     specs = [Path(word) for word in command if SPEC.fullmatch(Path(word).name)]
+    processes = max(1, gpus) if command[0] == "torchrun" else 1
     with devices.lent(gpus) as named:
-        environment = named | (threads_each(max(1, gpus)) | {warm.ADDRESS: ""} if command[0] == "torchrun" else {})
+        environment = named | (threads_each(processes) | {warm.ADDRESS: ""} if processes > 1 else {})
         for number in itertools.count(1 + int(os.environ.get("SLURM_RESTART_COUNT", "0"))):
             verdicts.withdraw(specs)
             seconds = _seconds(minutes, requeue=requeue)
             _say(_header(number, command, named, seconds))
             before = _saved(specs)
-            ended = attempt(command, environment, seconds, lambda name: _record(specs, name))
+            ended = attempt(command, environment, seconds, lambda name: _record(specs, name), processes)
             if not ended.stopped:
                 return _failed(ended, specs)
             if requeue and slurm_job.state() == "PREEMPTED":

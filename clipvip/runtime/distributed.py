@@ -3,9 +3,15 @@ embeddings, gradients and decisions come together. Alone, everything here gives 
 
 Every process computes the same loss over all rows, so that the *average* of the processes' gradients is the gradient
 of one process holding the whole batch: of the encoders, of which each has seen its own rows, and of the temperature.
+
+A process that is stuck ends all of them within `run.stuck_minutes`: exchanges wait no longer, and who waits for work of
+another's own looks for its life signs (heartbeat.py).
 """
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,14 +22,22 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Shaped
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-PATIENCE = timedelta(days=1)  # the others wait while the first does what is not shared
+from clipvip.runtime.heartbeat import Heartbeat, Stuck
+from clipvip.runtime.options import STUCK_MINUTES
+
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+_BEATS: list[Heartbeat] = []  # this process's, while it is joined to others
 
 
 @contextmanager
-def joined(device: str) -> Iterator[str]:
+def joined(device: str, stuck_minutes: float = STUCK_MINUTES) -> Iterator[str]:
     """Joins the processes that torchrun started, where it did; yields this process's device.
+
+    An exchange waits `stuck_minutes` at most.
 
     `cuda` becomes the GPU of this process. Raises ValueError where several processes are given one GPU by number.
     """
@@ -35,11 +49,32 @@ def joined(device: str) -> Iterator[str]:
             raise ValueError(f"--device {device}: several processes each take a GPU of their own; give --device cuda")
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
+    if sys.platform == "linux":  # torchrun may be killed outright
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGTERM)
+    backend, most_seconds = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", 60 * stuck_minutes
+    dist.init_process_group(backend, timeout=timedelta(seconds=most_seconds))
+    signs, words = (PrefixStore("clipvip", next(rendezvous("env://"))[0]) for _ in range(2))
     try:
-        yield device
+        with Heartbeat(signs, words, rank(), size(), most_seconds) as beats:
+            _BEATS.append(beats)
+            yield device
     finally:
+        _BEATS.clear()
         dist.destroy_process_group()
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Say in words that an exchange took too long."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "timed out" not in str(error).lower():
+            raise
+        raise Stuck(
+            f"process {rank()} of {size()} waited too long for another one; it is stuck, or run.stuck_minutes is too "
+            f"short ({error})"
+        ) from None
 
 
 def size() -> int:
@@ -61,9 +96,23 @@ def first(value: int) -> int:
     """What the first process says."""
     if size() == 1:
         return value
+    if _BEATS:
+        return _BEATS[0].first(value)
     said = torch.tensor([value])
     dist.broadcast(said, 0)
     return int(said)
+
+
+def moved() -> None:
+    """Called while a process does its part of shared work: the others then know that it is not stuck."""
+    if _BEATS:
+        _BEATS[0].moved()
+
+
+def together() -> None:
+    """Wait for all at the end of shared work whose parts may take unlike times; `Stuck` where one does not move."""
+    if _BEATS:
+        _BEATS[0].together()
 
 
 def most(value: int) -> int:
@@ -71,8 +120,25 @@ def most(value: int) -> int:
     if size() == 1:
         return value
     said = torch.tensor([value])
-    dist.all_reduce(said, dist.ReduceOp.MAX)
+    with _in_time():
+        dist.all_reduce(said, dist.ReduceOp.MAX)
     return int(said)
+
+
+def draw_on(
+    random: Shaped[Tensor, "processes state"], cuda: Shaped[Tensor, "processes state"] | None, step: int, device: str
+) -> None:
+    """Take up this process's random states as a checkpoint has them, of which `cuda` may be None.
+
+    A process that the checkpoint does not know draws from a seed of its number and the step.
+    """
+    own = rank()
+    if own >= len(random):
+        torch.manual_seed(torch.initial_seed() + 1_000_003 * own + step)
+        return
+    torch.set_rng_state(random[own].clone())  # it takes no row of a larger tensor: it crashes
+    if cuda is not None and device.startswith("cuda"):
+        torch.cuda.set_rng_state(cuda[own].clone(), device)
 
 
 def spread(tensors: Iterable[Tensor]) -> None:
@@ -91,7 +157,8 @@ def gather(rows: Shaped[Tensor, "own ..."]) -> Shaped[Tensor, "all ..."]:
         return rows
     if rows.dtype == torch.bool:  # not every backend sends them
         return gather(rows.byte()).bool()
-    return _Gather.apply(rows)  # type: ignore[no-any-return,no-untyped-call]
+    with _in_time():
+        return _Gather.apply(rows)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
@@ -126,5 +193,6 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = parameters_to_vector(gradients)
-    dist.all_reduce(flat)
+    with _in_time():
+        dist.all_reduce(flat)
     vector_to_parameters(flat.div_(size()), gradients)

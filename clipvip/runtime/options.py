@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 Compiler = Literal["inductor", "aot_eager"]  # aot_eager only traces: to see whether a model can be compiled
+STUCK_MINUTES = 10.0
 
 
 class RunOptions(BaseModel):
@@ -27,6 +28,8 @@ class RunOptions(BaseModel):
     """recompute activations in the backward pass: less memory, a third more time"""
     checkpoint_seconds: float | None = Field(None, ge=0)
     """seconds between checkpoints of training; null: 120"""
+    stuck_minutes: float = Field(STUCK_MINUTES, gt=0)
+    """minutes without a sign of another process after which it counts as stuck, which ends the job"""
     verify: bool = False
     """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""
 

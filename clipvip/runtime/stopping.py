@@ -14,7 +14,7 @@ from types import FrameType
 
 EXIT_CODE = 75  # sysexits.h: try again, and it goes on where it stood
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-NOTE = "CLIPVIP_STOPPED"  # names a file in which a stopped process says so: torchrun does not pass on its exit code
+NOTE = "CLIPVIP_STOPPED"  # names a folder in which a stopped process says so: torchrun does not pass on its exit code
 
 
 class Stopped(BaseException):
@@ -67,4 +67,4 @@ def noted() -> None:
     """Leave word, where it is asked for, that this process stopped because it was asked to."""
     if path := os.environ.get(NOTE):
         with contextlib.suppress(OSError):
-            Path(path).touch()
+            Path(path, os.environ.get("RANK", "0")).touch()

@@ -55,23 +55,18 @@ class State:
     def begin(self, run: Run) -> Progress:
         """From the last checkpoint, or from the start; the same in all processes but for their random states.
 
-        Raises ValueError where a checkpoint was written by another number of processes, or not all can see it.
+        Of a checkpoint of another number of processes all is taken but the random states that are missing or too many:
+        data and order are those of one process, only what is drawn on the way (patch dropping) is drawn by others.
+        Raises ValueError where not all processes can see the checkpoint.
         """
         found = checkpoint.load(run.work)
         progress = Progress()
         if found is not None:
-            if len(found["random"]) != distributed.size():
-                raise ValueError(
-                    f"{run.work}: its checkpoint is one of {len(found['random'])} processes, these are "
-                    f"{distributed.size()}; start as many, or remove the folder to begin anew"
-                )
             self.model.load_state_dict(found["model"])
             self.optimiser.load_state_dict(found["optimiser"])
             self.scaler.load_state_dict(found["scaler"])
-            torch.set_rng_state(found["random"][distributed.rank()])
-            if found["cuda_random"] is not None:
-                torch.cuda.set_rng_state(found["cuda_random"][distributed.rank()], run.device)
             progress = Progress(**found["progress"])
+            distributed.draw_on(found["random"], found["cuda_random"], progress.step, run.device)
             if distributed.rank() == 0:
                 print(f"{run.work}: goes on at step {progress.step}", file=sys.stderr, flush=True)
         elif distributed.rank() > 0:
@@ -94,6 +89,7 @@ class State:
         }
         if distributed.rank() == 0:
             checkpoint.save(run.work, progress.step, state)
+        distributed.first(progress.step)  # it is written; a disk may take longer than an exchange
 
 
 @dataclass

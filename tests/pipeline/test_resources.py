@@ -64,7 +64,7 @@ def test_each_job_asks_for_gpus_memory_and_time(tmp_path: Path, name: str) -> No
     for rule in asked.keys() & set(ACCELERATED):
         expected = all_ask(run)[rule]  # type: ignore[index]
         own = {key: int(asked[rule][key]) for key in ("gpu", "mem_mb", "runtime")}
-        assert own == {"gpu": expected.gpus, "mem_mb": expected.memory_mb, "runtime": expected.minutes}, rule
+        assert own == {"gpu": expected.gpus, "mem_mb": expected.memory_mb, "runtime": expected.runtime}, rule
     assert asked.keys() - set(ACCELERATED) == {"all"}  # which runs nothing
 
 
@@ -76,17 +76,25 @@ def test_every_rule_that_runs_something_asks_under_its_own_name() -> None:
     for body in re.split(r"^(?=rule )", written, flags=re.MULTILINE)[1:]:
         rule = body.split(":")[0].removeprefix("rule ")
         for key, name in (("mem_mb", "memory_mb"), ("runtime", "minutes"), ("gpu", "gpus")):
-            assert re.search(rf'{key}=.*ASKS\["{rule}"\]\.{name}\b', body), (rule, key)
+            assert re.search(rf'{key}=[^=]*ASKS\["{rule}"\]\.{name}\b', body), (rule, key)
 
 
 def test_a_rule_asks_for_its_own_or_what_is_usual() -> None:
-    run = RunSettings.model_validate(
-        {"threads": 4, "gpus": 2, "rules": {"corpus": {"threads": 3}, "pretrain": {"gpus": 8}}}
-    )
-    assert asks(run, "pretrain").model_dump() == {"threads": 4, "gpus": 8, "memory_mb": 2000, "minutes": 30}
-    assert asks(run, "corpus").model_dump() == {"threads": 3, "gpus": 0, "memory_mb": 2000, "minutes": 30}
-    assert asks(run, "gap").model_dump() == {"threads": 1, "gpus": 0, "memory_mb": 2000, "minutes": 30}
+    rules = {"corpus": {"threads": 3}, "pretrain": {"gpus": 8}, "captions": {"gpus": 2}}
+    run = RunSettings.model_validate({"threads": 4, "gpus": 2, "attempt_minutes": 20, "rules": rules})
+    usual = {"memory_mb": 2000, "minutes": 30, "attempt_minutes": 20}
+    assert asks(run, "pretrain").model_dump() == {"threads": 4, "gpus": 8, **usual}
+    assert asks(run, "corpus").model_dump() == {"threads": 3, "gpus": 0, **usual}
+    assert asks(run, "gap").model_dump() == {"threads": 1, "gpus": 0, **usual}
     assert asks(run, "variant").gpus == 2
+    assert asks(run, "evaluate").model_dump() == {"threads": 2, "gpus": 1, **usual, "memory_mb": 1000}  # its part
+    assert asks(run, "captions").gpus == 2
+
+
+def test_a_scheduler_is_asked_for_an_attempt() -> None:
+    run = RunSettings.model_validate({"minutes": 300, "attempt_minutes": 60, "rules": {"table": {"minutes": 10}}})
+    assert [asks(run, rule).runtime for rule in ("pretrain", "table")] == [60, 10]
+    assert asks(RunSettings(minutes=300), "pretrain").runtime == 300
 
 
 def test_the_slurm_profile_sets_options_that_snakemake_has() -> None:

@@ -17,6 +17,7 @@ CHANGED = {
     "compile": "inductor",
     "recompute": True,
     "checkpoint_seconds": 1.5,
+    "stuck_minutes": 0.5,
     "verify": True,
 }
 
