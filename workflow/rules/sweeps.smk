@@ -17,7 +17,7 @@ rule sweep_study:
     threads: ASKS["sweep_study"].threads
     resources:
         mem_mb=ASKS["sweep_study"].memory_mb,
-        runtime=ASKS["sweep_study"].minutes,
+        runtime=ASKS["sweep_study"].runtime,
         gpu=ASKS["sweep_study"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
@@ -64,7 +64,7 @@ rule sweep_best:
     threads: ASKS["sweep_best"].threads
     resources:
         mem_mb=ASKS["sweep_best"].memory_mb,
-        runtime=ASKS["sweep_best"].minutes,
+        runtime=ASKS["sweep_best"].runtime,
         gpu=ASKS["sweep_best"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
