@@ -20,6 +20,24 @@ def _cells(arguments: argparse.Namespace) -> None:
     print(listing(jobs, arguments.study))
 
 
+def _push(arguments: argparse.Namespace) -> None:
+    from clipvip.pipeline import remote_cells
+    from clipvip.pipeline.grid import load
+    from clipvip.pipeline.jobs import Jobs
+
+    done = remote_cells.push(Jobs(load(arguments.experiment)), arguments.url)
+    print(f"{len(done)} cells pushed to {arguments.url}")
+
+
+def _pull(arguments: argparse.Namespace) -> None:
+    from clipvip.pipeline import remote_cells
+    from clipvip.pipeline.grid import load
+    from clipvip.pipeline.jobs import Jobs
+
+    done = remote_cells.pull(Jobs(load(arguments.experiment)), arguments.url)
+    print(f"{len(done)} cells pulled from {arguments.url}")
+
+
 def _clean(arguments: argparse.Namespace) -> None:
     from clipvip.pipeline import clean
     from clipvip.pipeline.grid import load
@@ -78,6 +96,15 @@ def add(commands: Any) -> None:
     one.add_argument("--dry-run", action="store_true", help="only list")
     add_flags(one)
     one.set_defaults(do=_adopt)
+
+    for name, about, do in (
+        ("push", "copy the finished cells of an experiment to an object store, or any URL of fsspec", _push),
+        ("pull", "bring cells of an experiment from there that are not here, checked on arrival", _pull),
+    ):
+        one = commands.add_parser(name, help=about)
+        one.add_argument("url", help="for example s3://bucket/results (needs s3fs) or file:///elsewhere")
+        one.add_argument("experiment", type=Path, nargs="*", default=[USUAL], help="YAML files")
+        one.set_defaults(do=do)
 
     one = commands.add_parser("clean", help="list (with --yes remove) cells that no study of the experiments asks for")
     one.add_argument("experiment", type=Path, nargs="+", help="YAML files of all experiments that share the results")

@@ -16,7 +16,7 @@ from clipvip.config.base import build
 from clipvip.config.registry import STAGES
 from clipvip.pipeline import verdicts
 from clipvip.pipeline.cell import stage_fingerprint
-from clipvip.pipeline.store import failure_path, folder
+from clipvip.pipeline.store import failure_path, folder, lock_path
 from clipvip.pipeline.task import Task, read_spec, settings_of, task_of
 from clipvip.runtime import cell_content, cell_files, receipts
 from clipvip.runtime.context import Pruned, Run
@@ -62,7 +62,7 @@ def run_spec(spec: Path, **how: Any) -> Path:
 
 
 def _lock(task: Task, part: str = "") -> Path:
-    return task.root / "locks" / f"{task.name.replace('/', '-')}{part}"
+    return lock_path(task.root, f"{task.name}{part}")
 
 
 def _forget(target: Path, run: Run) -> None:
