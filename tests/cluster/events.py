@@ -3,6 +3,7 @@
 import random
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,19 @@ from pathlib import Path
 from slurm import MEMORY, Slurm, tell
 
 TRAINING = ("clip", "captioner", "variant")
+HOG = """
+import os, sys, time
+from pathlib import Path
+group = Path(sys.argv[1])
+for pid in {pid for path in group.rglob("cgroup.procs") for pid in path.read_text().split()}:
+    Path(f"/proc/{pid}/oom_score_adj").write_text("1000")  # these before this process
+limit = int((group / "memory.limit_in_bytes").read_text())
+held = []
+(group / "cgroup.procs").write_text(str(os.getpid()))
+while len(held) << 23 < 1.1 * limit:
+    held.append(b"x" * (1 << 23))
+    time.sleep(0.01)
+"""
 COMMENT = re.compile(r"rule_(\w+?)_wildcards_(\w+)")
 
 
@@ -26,7 +40,7 @@ class Events:
             "drained node": self.drain,
             "node down": self.down,
         }
-        if (MEMORY / "slurm_n1").is_dir():
+        if MEMORY.is_dir():
             self.kinds["out of memory"] = self.out_of_memory
 
     def time_limit(self) -> str:
@@ -35,9 +49,11 @@ class Events:
         if not job:
             return ""
         shown = self._shown(job)
-        found = re.search(r"RunTime=(\d+):(\d+):\d+ TimeLimit=(\S+)", shown)
+        found = re.search(r"RunTime=(\d+):(\d+):(\d+) TimeLimit=(\S+)", shown)
         assert found
-        hours, minutes, before = int(found[1]), int(found[2]), found[3]
+        hours, minutes, seconds, before = int(found[1]), int(found[2]), int(found[3]), found[4]
+        if not hours and not minutes and seconds < 40:  # no real limit is so near to the start
+            return ""
         restarts = self._restarts(job)
         tell("scontrol", "update", f"jobid={job}", f"TimeLimit={60 * hours + minutes + 2}")
         self.slurm.wait_for(lambda: self._restarts(job) > restarts or self._ended(job), "the warned job", 120)
@@ -80,19 +96,18 @@ class Events:
         return self._node("down")
 
     def out_of_memory(self) -> str:
-        """A job may have no more memory than it has: the kernel kills."""
+        """Somebody uses up the memory of a job: the kernel kills the largest process that it may."""
         job = self._pick(TRAINING, saved=True)
-        if not job:
+        group = next(MEMORY.glob(f"slurm_n*/uid_0/job_{job}/step_0"), None) if job else None
+        if group is None:
             return ""
-        for group in MEMORY.glob(f"slurm_n*/uid_0/job_{job}"):
-            for _ in range(20):  # what it uses grows meanwhile
-                used = int((group / "memory.usage_in_bytes").read_text())
-                try:
-                    (group / "memory.limit_in_bytes").write_text(str(used + 4096))
-                except OSError:
-                    continue
-                return f"job {job} may have {used >> 20} MB"
-        return ""
+        hog = subprocess.Popen([sys.executable, "-c", HOG, str(group)])
+        try:
+            self.slurm.wait_for(lambda: self._ended(job), "the killed job", 90)
+        finally:
+            hog.kill()
+            hog.wait()
+        return f"job {job} ended as {self.slurm.jobs()[job][0]}"
 
     def hurry(self) -> None:
         """Let requeued jobs start at once; SLURM waits two minutes."""
