@@ -36,6 +36,7 @@ def _embed(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         resize=arguments.resize,
         device=arguments.device,
+        workers=arguments.workers,
     )
     if unreadable:
         print(f"clipvip: {unreadable} files could not be read; see {arguments.out / UNREADABLE}", file=sys.stderr)
@@ -64,4 +65,5 @@ def add(commands: Any) -> None:
         "--resize", choices=["squash", "crop"], default="squash", help="how frames become square (default: squash)"
     )
     one.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+    one.add_argument("--workers", type=int, default=0, help="processes that decode ahead (default: 0)")
     one.set_defaults(do=_embed)

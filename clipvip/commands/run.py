@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ def _run(arguments: argparse.Namespace) -> None:
             with shown(spec, uri, arguments.live_experiment) as log:
                 run_spec(spec, **how | more | ({"log": log} if log else {}))
 
+    _together(arguments, run)
+
+
+def _together(arguments: argparse.Namespace, run: Callable[..., None]) -> None:
+    """`run` with the fields of `Run` that say which of torchrun's processes this is; with none where it is alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         run()
         return
@@ -32,7 +38,10 @@ def _run(arguments: argparse.Namespace) -> None:
 def _caption_shard(arguments: argparse.Namespace) -> None:
     from clipvip.pipeline.runner import run_shard
 
-    run_shard(arguments.spec, arguments.shard, arguments.of, **given(arguments))
+    def run(**more: Any) -> None:
+        run_shard(arguments.spec, arguments.shard, arguments.of, **given(arguments) | more)
+
+    _together(arguments, run)
 
 
 def _sweep(arguments: argparse.Namespace) -> None:

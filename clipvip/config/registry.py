@@ -85,6 +85,7 @@ STAGES: dict[str, Stage] = {
             settings=learning.CaptionsSettings,
             make="corpora.captions.captions_stage:caption",
             also=("corpora.captions.captions_stage:caption_shard",),
+            shared=True,
             packed=False,
             accelerator=True,
         ),
@@ -151,7 +152,7 @@ JOB_RULES: dict[str, JobRule] = {
         *(JobRule(s.name, s.accelerator, s.shared, s.trains, s.priority) for s in STAGES.values()),
         JobRule(PREPARE, accelerator=False),
         JobRule(VARIANT, accelerator=True, shared=True, trains=True),
-        JobRule(SHARD, accelerator=True),
+        JobRule(SHARD, accelerator=True, shared=True),
     )
 }
 

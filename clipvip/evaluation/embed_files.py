@@ -6,8 +6,9 @@ that gave none.
 """
 
 import csv
+import functools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from clipvip.data.ahead import read_ahead
 from clipvip.data.media.file_header import VideoError
 from clipvip.data.media.sampled_frames import read_and_count
 from clipvip.data.media.video import Frames, resize
@@ -28,6 +30,7 @@ from clipvip.model.clip_vip import ClipVip
 from clipvip.runtime.files import written
 
 Resize = Literal["squash", "crop"]
+Resized = tuple[Frames, int]  # and how many frames the file has
 TEXTS_PER_VIDEO = 8  # a text costs far less than a video, so more of them share a batch
 
 
@@ -41,11 +44,13 @@ def encode(
     batch_size: int = 16,
     resize: Resize = "squash",
     device: str = "cpu",
+    workers: int = 0,
 ) -> int:
     """Embed the files below `videos` and the lines of `texts` into `out`; how many files could not be read.
 
     `model` is a folder of ours, or any CLIP (folder or hub id), whose frames are then averaged. `num_frames` is the
-    model's own where not given. Raises ValueError for a missing input, and where not one video could be read.
+    model's own where not given; `workers` processes decode ahead. Raises ValueError for a missing input, and where not
+    one video could be read.
     """
     if videos is None and texts is None:
         raise ValueError("nothing to embed; give --videos, --texts or both")
@@ -60,15 +65,23 @@ def encode(
         _write_index(out / "texts.csv", ("row", "text"), enumerate(lines))
     if videos is not None:
         frames = num_frames or loaded.model.settings.num_frames
-        unreadable = _encode_videos(loaded.model, videos, paths, out, frames, batch_size, resize, model)
+        read = functools.partial(_resized, frames, loaded.model.config.vision_config.image_size, resize)
+        unreadable = _encode_videos(
+            loaded.model, videos, paths, out, batch_size, read_ahead(read, paths, workers), model
+        )
     return unreadable
 
 
 @torch.inference_mode()
 def _encode_videos(
-    model: ClipVip, root: Path, paths: list[Path], out: Path, num_frames: int, batch_size: int, how: Resize, name: str
+    model: ClipVip,
+    root: Path,
+    paths: list[Path],
+    out: Path,
+    batch_size: int,
+    coming: Iterator[Resized | VideoError],
+    name: str,
 ) -> int:
-    side = model.config.vision_config.image_size
     index: list[tuple[int, str, int]] = []
     unreadable: list[tuple[str, str]] = []
     found: list[Tensor] = []
@@ -82,13 +95,12 @@ def _encode_videos(
 
     for path in tqdm(paths, desc="videos", unit="video", disable=None):
         shown = path.relative_to(root).as_posix()
-        try:
-            frames, total = read_and_count(path, num_frames)
-        except VideoError as error:
-            unreadable.append((shown, error.reason))
+        found_in = next(coming)
+        if isinstance(found_in, VideoError):
+            unreadable.append((shown, found_in.reason))
             continue
-        index.append((len(index), shown, total))
-        waiting.append(resize(frames, side, how))
+        index.append((len(index), shown, found_in[1]))
+        waiting.append(found_in[0])
         if len(waiting) == batch_size:
             flush()
     flush()
@@ -98,6 +110,11 @@ def _encode_videos(
     _write(out, "videos", torch.cat(found), name)
     _write_index(out / "videos.csv", ("row", "path", "frames"), index)
     return len(unreadable)
+
+
+def _resized(num_frames: int, side: int, how: Resize, path: Path) -> Resized:
+    frames, total = read_and_count(path, num_frames)
+    return resize(frames, side, how), total
 
 
 def _encode_texts(model: ClipVip, tokenizer: Any, lines: list[str], batch_size: int) -> Float[Tensor, "texts dim"]:

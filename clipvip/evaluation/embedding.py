@@ -4,7 +4,9 @@ Several processes each take whole batches of those that one would have made, so 
 last bit however many there are; all get all of them.
 """
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +16,51 @@ from jaxtyping import Float
 from torch import Tensor
 
 from clipvip.config.learning import ModelSettings
+from clipvip.data.ahead import read_ahead
 from clipvip.data.batches import tokenize
 from clipvip.data.clips import Clips
+from clipvip.data.media.file_header import VideoError
 from clipvip.model.clip_vip import ClipVip
-from clipvip.runtime.distributed import gather, rank, share, size
+from clipvip.runtime.distributed import gather, moved, rank, share, size, together
+
+Pictures = tuple[np.ndarray, np.ndarray | None, bool]  # frames, the middle one if asked for, whether they could be read
 
 
 @torch.inference_mode()
 def embed_clips(
-    model: ClipVip, clips: Clips, clip_ids: Sequence[str], num_frames: int, *, batch_size: int = 64
+    model: ClipVip, clips: Clips, clip_ids: Sequence[str], num_frames: int, *, batch_size: int = 64, workers: int = 0
 ) -> Float[Tensor, "clips dim"]:
-    """Embeddings of clips, frames sampled as for evaluation, on the CPU in fp32; infinite for a clip in quarantine."""
+    """Embeddings of clips, frames sampled as for evaluation, on the CPU in fp32; infinite for a clip in quarantine.
+
+    `workers`: processes that read ahead.
+    """
     device, found = model.logit_scale.device, _nothing(model)
-    for start in _own(len(clip_ids), batch_size):
-        seen = [clips.pictures(i, num_frames, None) for i in clip_ids[start : start + batch_size]]
+    starts = _own(len(clip_ids), batch_size)
+    own = [i for start in starts for i in clip_ids[start : start + batch_size]]
+    coming = read_ahead(functools.partial(_pictures, clips, num_frames), own, workers)
+    for batch in _in_batches(coming, batch_size):
+        seen = [_seen(each) for each in batch]
         pixels = torch.from_numpy(np.stack([frames for frames, _, _ in seen])).to(device)
         there = torch.tensor([good for _, _, good in seen])
         found.append(model.encode_video(pixels).float().cpu().masked_fill(~there[:, None], torch.inf))
+        moved()
+    together()
     return gather(torch.cat(found))
+
+
+def _pictures(clips: Clips, num_frames: int, clip_id: str) -> Pictures:
+    return clips.pictures(clip_id, num_frames, None)
+
+
+def _seen(found: Pictures | VideoError) -> Pictures:
+    if isinstance(found, VideoError):
+        raise found
+    return found
+
+
+def _in_batches(coming: Iterator[Pictures | VideoError], size: int) -> Iterator[list[Pictures | VideoError]]:
+    while batch := list(itertools.islice(coming, size)):
+        yield batch
 
 
 @torch.inference_mode()
@@ -45,6 +74,8 @@ def embed_texts(
     for start in _own(len(order), batch_size):
         ids, mask = tokenize(tokenizer, [texts[i] for i in order[start : start + batch_size]], max_tokens)
         found.append(model.encode_text(ids.to(device), mask.to(device)).float().cpu())
+        moved()
+    together()
     return gather(torch.cat(found))[torch.tensor(order).argsort()]
 
 

@@ -44,7 +44,7 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     tokenizer = load_tokenizer(inputs["model"])
     galleries = embedded(model, tokenizer, settings, inputs, run)
     first = galleries[0]
-    bank = _bank(model, tokenizer, settings, inputs["corpus"], first.clips)
+    bank = _bank(model, tokenizer, settings, inputs["corpus"], first.clips, run)
     ranks = [_ranks(each, bank) for each in galleries]
     metrics = figures({direction: joined([each[direction] for each in ranks]) for direction in ranks[0]})
     tables = [each.rows(name, own[name]) for name in ranks[0] for each, own in zip(galleries, ranks, strict=True)]
@@ -83,11 +83,14 @@ def _account(galleries: Sequence[Gallery]) -> dict[str, Any]:
     return {key: sum((each[key] for each in accounts[1:]), accounts[0][key]) for key in accounts[0]} if accounts else {}
 
 
-def _bank(model: ClipVip, tokenizer: Any, settings: EvaluateCell, corpus: Path, clips: Clips) -> tuple[Tensor, Tensor]:
+def _bank(
+    model: ClipVip, tokenizer: Any, settings: EvaluateCell, corpus: Path, clips: Clips, run: Run
+) -> tuple[Tensor, Tensor]:
     """Videos and texts of a part of the training split, the same for every model."""
     split = open_split(corpus, "train")
     ids = [split.clip_ids[i] for i in spread(len(split.clip_ids), settings.bank)]
-    _, videos = embed_split(model, clips, Split(ids, [], torch.tensor([], dtype=torch.long)), settings.num_frames)
+    asked = Split(ids, [], torch.tensor([], dtype=torch.long))
+    _, videos = embed_split(model, clips, asked, settings.num_frames, workers=run.workers)
     texts = [split.texts[i] for i in spread(len(split.texts), settings.bank)]
     return videos, embed_texts(model, tokenizer, texts, settings.max_tokens)
 

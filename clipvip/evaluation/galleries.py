@@ -74,7 +74,7 @@ def embedded(
     for number, prefix in prefixes.items():
         clips = open_clips(dict(inputs), settings.frames, prefix, work=run.work)
         split = open_split(inputs[f"{prefix}corpus"], "test")
-        split, videos = embed_split(model, clips, split, settings.num_frames)
+        split, videos = embed_split(model, clips, split, settings.num_frames, workers=run.workers)
         texts = embed_texts(model, tokenizer, split.texts, settings.max_tokens)
         pairs = None if further is None else right_pairs(split, _places(split, further))
         truth = _truth(inputs.get(f"{prefix}world"), split)

@@ -50,12 +50,14 @@ def open_split(corpus: Path, split: str) -> Split:
     return Split(clip_ids, list(rows["text"]), torch.tensor([position[i] for i in rows["clip_id"]]))
 
 
-def embed_split(model: ClipVip, clips: Clips, split: Split, num_frames: int) -> tuple[Split, Tensor]:
+def embed_split(
+    model: ClipVip, clips: Clips, split: Split, num_frames: int, *, workers: int = 0
+) -> tuple[Split, Tensor]:
     """The split without the clips that turn out unreadable, and the embeddings [clips, dim] of its clips.
 
     Raises ValueError when more of them are unreadable than the corpus allows, or all.
     """
-    videos = embed_clips(model, clips, split.clip_ids, num_frames)
+    videos = embed_clips(model, clips, split.clip_ids, num_frames, workers=workers)
     there = ~videos.isinf().all(dim=1)
     if bool(there.all()):
         return split, videos
@@ -67,9 +69,9 @@ def embed_split(model: ClipVip, clips: Clips, split: Split, num_frames: int) -> 
 
 
 def validation(
-    model: ClipVip, tokenizer: Any, clips: Clips, split: Split, num_frames: int, max_tokens: int
+    model: ClipVip, tokenizer: Any, clips: Clips, split: Split, num_frames: int, max_tokens: int, *, workers: int = 0
 ) -> dict[str, float]:
     """Text-to-video recalls on a split, for choosing and for curves; never called with a test split."""
-    split, videos = embed_split(model, clips, split, num_frames)
+    split, videos = embed_split(model, clips, split, num_frames, workers=workers)
     texts = embed_texts(model, tokenizer, split.texts, max_tokens)
     return {f"t2v/R@{k}": recall(match_ranks(texts, videos, split.owner), k) for k in RECALLS}

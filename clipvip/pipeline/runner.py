@@ -141,14 +141,16 @@ def run_shard(spec: Path, shard: int, num_shards: int, **how: Any) -> None:
     task = read_spec(spec)
     if task.stage != "captions":
         raise ValueError(f"{spec}: only the captions stage runs in shards, this is {task.stage}")
-    with locked(_lock(task, f"-{shard}-of-{num_shards}")):
-        if task.made():
+    run = build(Run, {"work": task.work, **how}, "run")
+    with locked(_lock(task, f"-{shard}-of-{num_shards}")) if run.rank == 0 else contextlib.nullcontext():
+        if run.agree(task.made()):
             return
-        run = build(Run, {"work": task.work, **how}, "run")
-        task.check_inputs(verify=run.verify)
+        if run.rank == 0:
+            task.check_inputs(verify=run.verify)
         task.work.mkdir(parents=True, exist_ok=True)
         settings = settings_of("captions", task.settings, str(spec))
         inputs = {role: folder(task.root, other) for role, other in task.inputs.items()}
         captions = importlib.import_module(STAGES["captions"].module)
         part = task.work / f"shard-{shard}-of-{num_shards}.parquet"
         captions.caption_shard(settings, inputs, part, shard, num_shards, run)
+        run.agree(True)  # its part is there

@@ -29,6 +29,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from clipvip.runtime.heartbeat import Heartbeat, Stuck
 from clipvip.runtime.options import STUCK_MINUTES
 
+MEETING = timedelta(minutes=10)  # from the start of the first process to that of the last, libraries loaded
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 _BEATS: list[Heartbeat] = []  # this process's, while it is joined to others
 
@@ -52,15 +53,26 @@ def joined(device: str, stuck_minutes: float = STUCK_MINUTES) -> Iterator[str]:
     if sys.platform == "linux":  # torchrun may be killed outright
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGTERM)
     backend, most_seconds = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", 60 * stuck_minutes
-    dist.init_process_group(backend, timeout=timedelta(seconds=most_seconds))
-    signs, words = (PrefixStore("clipvip", next(rendezvous("env://"))[0]) for _ in range(2))
+    stores, own, all_of_them = _met()
+    within = timedelta(seconds=most_seconds)
+    dist.init_process_group(backend, store=stores[0], rank=own, world_size=all_of_them, timeout=within)
     try:
-        with Heartbeat(signs, words, rank(), size(), most_seconds) as beats:
+        with Heartbeat(stores[1], stores[2], own, all_of_them, most_seconds) as beats:
             _BEATS.append(beats)
             yield device
+            beats.leave()
     finally:
         _BEATS.clear()
         dist.destroy_process_group()
+
+
+def _met() -> tuple[list[dist.Store], int, int]:
+    """Three connections to the store of all processes once all are there, which process this is, and how many."""
+    found = [next(rendezvous("env://", timeout=MEETING)) for _ in range(3)]
+    (store, own, all_of_them), stores = found[0], [PrefixStore("clipvip", each) for each, *_ in found]
+    store.set(f"clipvip/here/{own}", "")
+    store.wait([f"clipvip/here/{other}" for other in range(all_of_them)], MEETING)
+    return stores, own, all_of_them
 
 
 @contextmanager

@@ -64,9 +64,16 @@ class Heartbeat:
     def together(self) -> None:
         """Wait until all processes have come here, as long as the work of the others moves."""
         self._met += 1
-        keys = {rank: f"met/{self._met}/{rank}" for rank in range(self._size)}
+        self._meet(f"met/{self._met}", "moves")
+
+    def leave(self) -> None:
+        """Wait until all have come to their end: the first may hold the store."""
+        self._meet("left", "lives")
+
+    def _meet(self, place: str, sign: str) -> None:
+        keys = {rank: f"{place}/{rank}" for rank in range(self._size)}
         self._words.set(keys[self._rank], "")
-        self._wait(keys, "moves")
+        self._wait(keys, sign)
 
     def _wait(self, keys: dict[int, str], sign: str) -> None:
         """Until these keys are there. `Stuck` where a process that has not set its own gives no sign for too long."""

@@ -62,7 +62,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
         settings.optim,
         run,
         name="starting CLIP",
-        validate=lambda m: validation(m, tokenizer, clips, split, 1, batches.max_tokens),
+        validate=lambda m: validation(m, tokenizer, clips, split, 1, batches.max_tokens, workers=run.workers),
         validate_at=frozenset(round(steps * i / VALIDATIONS) for i in range(VALIDATIONS + 1)),
     )
     with written(out / cell_files.HISTORY) as beside:

@@ -46,7 +46,9 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
         split, count = open_split(inputs["corpus"], "val"), settings.validations
         looks = {round(steps * (i + 1) / count) for i in range(count)}
         chosen = {
-            "validate": lambda m: validation(m, tokenizer, clips, split, settings.num_frames, settings.max_tokens),
+            "validate": lambda m: validation(
+                m, tokenizer, clips, split, settings.num_frames, settings.max_tokens, workers=run.workers
+            ),
             "validate_at": frozenset(looks | ({0} if settings.keep_start else set())),
             "keep_best": True,
         }

@@ -39,7 +39,8 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
         at = frozenset([*range(0, steps, settings.validate_every), steps])
 
         def validate(m: Any) -> dict[str, float]:
-            return validation(m, tokenizer, clips, split, settings.model.num_frames, longest)
+            frames = settings.model.num_frames
+            return validation(m, tokenizer, clips, split, frames, longest, workers=run.workers)
 
     history = fit(
         model, batches, settings.terms, settings.optim, run, name="post-pretraining", validate=validate, validate_at=at

@@ -4,11 +4,12 @@ The captioner is a transformers image-to-text folder (GIT, BLIP, ...), fetched o
 code in both cases. A clip without a caption has no row: no caption is ever made up.
 """
 
+import functools
 import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from clipvip.config.learning import CaptionsSettings
 from clipvip.corpora.captions import imported, quality
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import manifest, unreadable
-from clipvip.data.clips import Clips, open_clips
+from clipvip.data.ahead import read_ahead
+from clipvip.data.clips import Clips, Frames, open_clips
 from clipvip.data.media.file_header import VideoError
-from clipvip.runtime import cell_files
+from clipvip.runtime import cell_files, distributed
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import write_whole, written
 
@@ -41,6 +43,8 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     ids = manifest.clip_ids(inputs["corpus"])
     rest = [clip_id for clip_id in ids if clip_id not in done]
     parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
+    if run.rank > 0:
+        return {}
     facts = merge(parts, out)
     rows = _read(parts)
     unread = rows.loc[rows["reason"].notna() & ~rows["reason"].isin([EMPTY, imported.ABSENT]), "clip_id"].unique()
@@ -60,11 +64,13 @@ def caption_shard(
     """Caption slice `shard` (0-based) of the corpus cut in `num_shards` into `part_file`; nothing if it is there."""
     if not 0 <= shard < num_shards:
         raise ValueError(f"shard {shard} of {num_shards}: shards count from 0 to {num_shards - 1}")
-    if part_file.exists():
+    if run.agree(part_file.exists()):
         return
     ids = manifest.clip_ids(inputs["corpus"])
     own = list(ids[len(ids) * shard // num_shards : len(ids) * (shard + 1) // num_shards])
     parts = _in_parts(settings, inputs, own, run, part_file.stem)
+    if run.rank > 0:
+        return
     _write(_read(parts), part_file)
     shutil.rmtree(run.work / "parts" / part_file.stem, ignore_errors=True)
 
@@ -92,39 +98,64 @@ def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
 
 
 def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str) -> list[Path]:
-    """Caption `ids` in parts of PART clips; the files of all parts, those of an earlier, killed run included."""
+    """Caption `ids` in parts of PART clips; the files of all parts, those of an earlier, killed run included.
+
+    Several processes each caption their share, and all wait for the last.
+    """
     folder = run.work / "parts" / name
     folder.mkdir(parents=True, exist_ok=True)
     if ids and (inputs["captioner"] / imported.NAME).is_file():
-        _write(imported.rows(inputs["captioner"], ids), folder / "all.parquet")
+        if run.rank == 0:
+            _write(imported.rows(inputs["captioner"], ids), folder / "all.parquet")
         return [folder / "all.parquet"]
     parts = sorted(folder.glob("[0-9]*.parquet"))
     done = set(_read(parts)["clip_id"]) if parts else set()
     todo = [clip_id for clip_id in ids if clip_id not in done]
-    if not todo:
-        return parts
+    distributed.together()  # before any of them writes, all have seen the same parts
+    own = todo[distributed.share(len(todo), distributed.rank(), distributed.size())]
+    if own:
+        _caption(settings, inputs, own, run, name, parts, len(ids) - len(todo))
+    distributed.together()
+    return sorted(folder.glob("[0-9]*.parquet"))
+
+
+def _caption(
+    settings: CaptionsSettings,
+    inputs: dict[str, Path],
+    todo: list[str],
+    run: Run,
+    name: str,
+    parts: list[Path],
+    done: int,
+) -> None:
+    """Caption the clips `todo` of this process into files beside `parts`, numbered on; `done` clips have theirs."""
+    folder, number, total = run.work / "parts" / name, len(parts), done + len(todo)
     captioner = Captioner.load(inputs["captioner"] / "model", run.device)
     label = f"{captioner.model.config.model_type}/{inputs['captioner'].name}"
     clips = open_clips(inputs, settings.frames)
-    bar = tqdm(total=len(ids), initial=len(done), desc=f"captions {name}", unit="clip", disable=None)
+    coming = read_ahead(functools.partial(_centres, clips, settings.num_frames), todo, run.workers)
+    shown = None if run.rank == 0 else True
+    bar = tqdm(total=total, initial=done, desc=f"captions {name}", unit="clip", disable=shown)
     for start in range(0, len(todo), PART):
-        rows = _caption_part(captioner, clips, todo[start : start + PART], settings, bar)
-        parts.append(folder / f"{len(parts):06d}.parquet")
-        _write(rows.assign(model=label), parts[-1])
-        if bar.disable:
-            done_now = len(done) + min(len(todo), start + PART)
+        rows = _caption_part(captioner, coming, todo[start : start + PART], settings, bar)
+        _write(rows.assign(model=label), folder / f"{number + start // PART:06d}-{run.rank}.parquet")
+        if bar.disable and run.rank == 0:
+            done_now = done + min(len(todo), start + PART)
             speed = rows["clip_id"].nunique() / float(rows["seconds"].sum())
-            print(f"captions {name}: {done_now}/{len(ids)} clips, {speed:.0f} clips/s", file=sys.stderr, flush=True)
+            print(f"captions {name}: {done_now}/{total} clips, {speed:.0f} clips/s", file=sys.stderr, flush=True)
     bar.close()
-    return parts
+
+
+def _centres(clips: Clips, parts: int, clip_id: str) -> Frames:
+    return clips.centres(clip_id, parts)
 
 
 def _caption_part(
-    captioner: Captioner, clips: Clips, ids: list[str], settings: CaptionsSettings, bar: Any
+    captioner: Captioner, coming: Iterator[Frames | VideoError], ids: list[str], settings: CaptionsSettings, bar: Any
 ) -> pd.DataFrame:
     """Rows of clip_id, frame (its number among those asked for), caption or null, reason where null, and seconds.
 
-    A clip that cannot be read has one row.
+    `coming`: the frames of each clip. A clip that cannot be read has one row.
     """
     size = max(1, BATCH // settings.num_frames)
     rows = []
@@ -133,11 +164,11 @@ def _caption_part(
         images: dict[tuple[str, int], Any] = {}
         reasons: dict[str, str] = {}
         for clip_id in batch:
-            try:
-                centres = clips.centres(clip_id, settings.num_frames)
+            centres = next(coming)
+            if isinstance(centres, VideoError):
+                reasons[clip_id] = centres.reason
+            else:
                 images.update(((clip_id, i), image) for i, image in enumerate(centres))
-            except VideoError as error:
-                reasons[clip_id] = error.reason
         texts = dict(zip(images, captioner.write(list(images.values()), settings), strict=True)) if images else {}
         asked = [*images, *((clip_id, 0) for clip_id in reasons)]
         share = (time.perf_counter() - clock) / len(asked)
@@ -146,6 +177,7 @@ def _caption_part(
             reason = None if text else reasons.get(clip_id, EMPTY)
             rows.append({"clip_id": clip_id, "frame": frame, "caption": text, "reason": reason, "seconds": share})
         bar.update(len(batch))
+        distributed.moved()
     return pd.DataFrame(rows).astype({"clip_id": "str", "caption": "str", "reason": "str"})
 
 
