@@ -39,11 +39,12 @@ def test_what_slurm_did_to_a_job_is_the_reason_of_its_cells(
     jobs.prepare()
     assert slurm_queue.record(jobs) == []
     late, running, waiting, large, spare, good = [job for job in jobs.by_id.values() if job.rule == "variant"][:6]
+    on_n2 = ("--partition=cpu", "--nodelist=n2")  # the other one is taken from the spare job
     numbers = [
-        submit(tmp_path, late, "sleep 300", "--partition=cpu", "--time=1"),
-        submit(tmp_path, running, "sleep 300", "--partition=cpu", "--time=10"),
-        submit(tmp_path, waiting, "sleep 300", "--partition=cpu", "--begin=now+1hour"),
-        submit(tmp_path, large, HOG, "--partition=cpu", "--time=10"),
+        submit(tmp_path, late, "sleep 300", *on_n2, "--time=1"),
+        submit(tmp_path, running, "sleep 300", *on_n2, "--time=10"),
+        submit(tmp_path, waiting, "sleep 300", *on_n2, "--begin=now+1hour"),
+        submit(tmp_path, large, HOG, *on_n2, "--time=10"),
         submit(tmp_path, spare, "sleep 300", "--partition=spare", "--time=10", "--nodelist=n1"),
     ]
     other = submit(tmp_path / "..", good, "false", "--partition=cpu")  # of another results folder

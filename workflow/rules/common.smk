@@ -1,6 +1,7 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
 import atexit
 import contextlib
+import functools
 import math
 import signal
 import subprocess
@@ -97,7 +98,9 @@ def stage_times():
     return times(JOBS)
 
 
+@functools.cache
 def all_are_asked_for():
+    # Asked when the jobs are found: Snakemake knows no targets while it reads these files.
     # Their tables then share one estimate of training noise, so what is made from tables waits for all of them.
     if not workflow.is_main_process:
         return whole.told()
@@ -105,11 +108,8 @@ def all_are_asked_for():
     return whole.tell(settings.targets if settings else (), f"{HOME}/report.html")
 
 
-WHOLE = all_are_asked_for()
-
-
 def table_made(wildcards):
-    if WHOLE:
+    if all_are_asked_for():
         return JOBS.tables_marker
     return JOBS.table_marker(JOBS.grid.studies[wildcards.study])
 
