@@ -55,10 +55,9 @@ def test_what_slurm_did_to_a_job_is_the_reason_of_its_cells(
     slurm.wait_for(lambda: {slurm.jobs()[number][0] for number in [*numbers, other]} <= DONE, "the ends", 240)
     named = slurm_queue.record(jobs)
     assert len(named) == sum(len(job.cells) for job in (late, running, waiting, large, spare))
-    said = {job: state(jobs.root, job.cells[-1]) for job in (late, running, waiting, large, spare)}
-    starts = {job: text.split(";")[0] for job, text in said.items()}
+    said = [state(jobs.root, job.cells[-1]).split(";")[0] for job in (late, running, waiting, large, spare)]
     expected = ["TIMEOUT", "CANCELLED", "CANCELLED", "OUT_OF_MEMORY", "PREEMPTED"]
-    assert list(starts.values()) == [f"failed: {v}: SLURM job {n}" for v, n in zip(expected, numbers, strict=True)]
+    assert said == [f"failed: {verdict}: SLURM job {n}" for verdict, n in zip(expected, numbers, strict=True)]
     assert state(jobs.root, good.cells[-1]) == "missing"
     assert slurm_queue.record(jobs) == []  # once
     command = [sys.executable, "-m", "clipvip", "cells", "own.yaml"]
