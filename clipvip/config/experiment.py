@@ -38,6 +38,13 @@ class RunSettings(Usual, RunOptions):
     warm: bool = True
     """jobs on this machine are forked from a process that has the libraries loaded (Linux)"""
 
+    @model_validator(mode="after")
+    def _one_gpu_or_any(self) -> "RunSettings":
+        most = max([self.gpus, *(change.gpus or 0 for change in self.rules.values())])
+        if ":" in self.device and most > 1:
+            raise ValueError(f"device: {self.device} is one GPU, but jobs ask for {most}; give device: cuda")
+        return self
+
 
 class PublishedSettings(Settings):
     """What papers and their authors give, at the paper's scale."""

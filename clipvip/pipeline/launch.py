@@ -34,7 +34,8 @@ def launched(words: Sequence[str], asked: Asked, *, shared: bool, requeue: bool 
     `shared`: several processes take part, one for each GPU. `requeue`: the job is a scheduler's, submitted for this.
     """
     several = asked.gpus if shared else 1
-    flags = ["--gpus", str(asked.gpus)] if asked.gpus else []
+    numbered = "--device" in words and ":" in words[words.index("--device") + 1]  # this one, whoever else has it
+    flags = ["--gpus", str(asked.gpus)] if asked.gpus and not numbered else []
     flags += ["--attempt-minutes", str(asked.attempt_minutes)] if asked.attempt_minutes else []
     flags += ["--requeue"] if requeue else []
     torchrun = ["torchrun", "--standalone", "--nproc-per-node", str(several), "--shutdown-timeout", str(SAVING), "-m"]

@@ -17,7 +17,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     device: str = "cpu"
-    """torch device: cpu, cuda:0; under torchrun cuda"""
+    """torch device: cpu, cuda, or one by number (cuda:0), which then every job takes"""
     workers: int = Field(0, ge=0)
     """processes that decode ahead of training; 0: none"""
     micro_batch: int | None = Field(None, ge=1)

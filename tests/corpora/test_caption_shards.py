@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from caption_files import CAPTIONS, COLOURS, SHAPE, write_corpus
 from clipvip.corpora.captions import captions_stage
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.corpora.captions.captions_stage import caption_shard
+from clipvip.runtime import distributed
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import written
 from clipvip.training import tiny_captioner
@@ -68,3 +70,28 @@ def test_a_killed_shard_goes_on_where_it_stopped(
     columns = ["clip_id", "caption", "reason", "model"]
     pd.testing.assert_frame_equal(pd.read_parquet(part)[columns], pd.read_parquet(whole)[columns])
     assert not list((run.work / "parts").iterdir())
+
+
+def several(rank: int, port: int, inputs: dict[str, Path], work: Path) -> None:
+    """What each of two processes does of a shard, reading ahead."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    captions_stage.BATCH, captions_stage.PART = 4, 8
+    with distributed.joined("cpu"):
+        run = Run(work=work, workers=1, rank=rank, agree=distributed.first)
+        caption_shard(CAPTIONS, inputs, work / "shard-0-of-1.parquet", 0, 1, run)
+
+
+def test_two_processes_caption_a_shard_as_one_does(inputs: dict[str, Path], tmp_path: Path) -> None:
+    run, both = fresh(tmp_path / "one"), fresh(tmp_path / "two").work
+    caption_shard(CAPTIONS, inputs, run.work / "shard-0-of-1.parquet", 0, 1, run)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(several, args=(port, inputs, both), nprocs=2)
+    one, two = (
+        pd.read_parquet(folder / "shard-0-of-1.parquet").sort_values("clip_id", ignore_index=True)
+        for folder in (run.work, both)
+    )
+    assert len(two) == 72
+    pd.testing.assert_frame_equal(two.drop(columns="seconds"), one.drop(columns="seconds"))
+    assert not list((both / "parts").iterdir())

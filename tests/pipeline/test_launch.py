@@ -142,6 +142,8 @@ def test_what_a_rule_asks_for_is_what_is_launched() -> None:
     one = Asked(threads=8, gpus=1, memory_mb=1, minutes=100)
     several = Asked(threads=8, gpus=8, memory_mb=1, minutes=10080, attempt_minutes=1440)
     assert launch.launched(["run", "a"], one, shared=True) == ["launch", "--gpus", "1", "--", "clipvip", "run", "a"]
+    numbered = ["run", "a", "--device", "cuda:1"]
+    assert launch.launched(numbered, one, shared=True) == ["launch", "--", "clipvip", *numbered]
     words = launch.launched(["run", "a"], several, shared=True, requeue=True)
     assert " ".join(words) == (
         "launch --gpus 8 --attempt-minutes 1440 --requeue -- "

@@ -26,15 +26,15 @@ BASE = ROOT / "experiments/base_32.yaml"
 ASKED = re.compile(r"^rule (\w+):$.*?^    resources: (.*?)$", flags=re.MULTILINE | re.DOTALL)
 
 
-def plan(listing: Path, results: Path, config: Path = BASE) -> str:
-    """What `snakemake -n` prints of an experiment whose corpora lie below `listing`."""
+def plan(listing: Path, results: Path, config: Path = BASE, run: dict[str, object] | None = None) -> str:
+    """What `snakemake -n -p` prints of an experiment whose corpora lie below `listing`; `run`: changed settings."""
     data = read_yaml(config)
     for corpus in data["corpora"].values():
         if "root" in corpus:
             corpus["root"] = str(listing / corpus["format"])
     own = results / "experiment.yaml"
-    own.write_text(yaml.safe_dump({**data, "results": str(results / "results")}))
-    command = [str(Path(sys.executable).parent / "snakemake"), "-n", "--cores", "16", "--configfile", str(own)]
+    own.write_text(yaml.safe_dump({**data, "run": {**data["run"], **(run or {})}, "results": str(results / "results")}))
+    command = [str(Path(sys.executable).parent / "snakemake"), "-n", "-p", "--cores", "16", "--configfile", str(own)]
     place = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=ROOT, env=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -74,6 +74,28 @@ def test_each_job_asks_for_gpus_memory_and_time(tmp_path: Path, name: str) -> No
     assert asked.keys() - set(ACCELERATED) == {"all"}  # which runs nothing
 
 
+def test_base_32_on_eight_gpus_trains_in_eight_processes_and_does_the_rest_in_one(tmp_path: Path) -> None:
+    printed = plan(tmp_path, tmp_path, run={"gpus": 8, "threads": 128, "memory_mb": 512000, "attempt_minutes": 1440})
+    commands = re.findall(r"^Shell command: clipvip launch (.*?) -- (.*?) 2>&1 \| tee -a", printed, flags=re.MULTILINE)
+    found: dict[str, set[tuple[str, str]]] = {}
+    for flags, command in commands:
+        start, specs = re.match(r"(.*?) \S*specs/(\w+)-", command).groups()  # type: ignore[union-attr]
+        found.setdefault("caption_shard" if start.endswith("caption-shard") else specs, set()).add((flags, start))
+    torchrun = "torchrun --standalone --nproc-per-node 8 --shutdown-timeout 240 -m clipvip run"
+    alone = "--gpus 1 --attempt-minutes 1440"
+    for stage in ("clip", "pretrain", "finetune"):
+        assert found[stage] == {("--gpus 8 --attempt-minutes 1440", torchrun)}, stage
+    for stage in ("captioner", "captions", "evaluate"):
+        assert found[stage] == {(alone, "clipvip run")}, stage
+    assert found["caption_shard"] == {(alone, "clipvip caption-shard")}
+    assert found["corpus"] == found["gap"] == {("--attempt-minutes 1440", "clipvip run")}
+    assert len(commands) > 150
+    asked = resources(printed)
+    assert (asked["pretrain"]["gpu"], asked["evaluate"]["gpu"]) == ("8", "1")
+    assert (asked["pretrain"]["runtime"], asked["evaluate"]["runtime"]) == ("1440", "240")
+    assert asked["evaluate"]["mem_mb"] == "64000"
+
+
 def test_every_rule_that_runs_something_asks_under_its_own_name() -> None:
     written = "\n".join(path.read_text() for path in ROOT.glob("workflow/rules/*.smk"))
     rules = re.findall(r"^rule (\w+):", written, flags=re.MULTILINE)
@@ -95,6 +117,12 @@ def test_a_rule_asks_for_its_own_or_what_is_usual() -> None:
     assert asks(run, "variant").gpus == 2
     assert asks(run, "evaluate").model_dump() == {"threads": 2, "gpus": 1, **usual, "memory_mb": 1000}  # its part
     assert asks(run, "captions").gpus == 2
+
+
+def test_a_gpu_by_number_for_several_processes_is_refused() -> None:
+    assert RunSettings(device="cuda:1", gpus=1).gpus == 1
+    with pytest.raises(ValueError, match="device: cuda:1 is one GPU, but jobs ask for 2; give device: cuda"):
+        RunSettings.model_validate({"device": "cuda:1", "rules": {"captions": {"gpus": 2}}})
 
 
 def test_a_scheduler_is_asked_for_an_attempt() -> None:

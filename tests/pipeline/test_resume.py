@@ -8,11 +8,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pretrain_cells import pretrain_spec, start
 
 from clipvip.pipeline import store, task
+from clipvip.pipeline.runner import run_spec
 from clipvip.runtime import stopping
 
 
@@ -85,3 +87,28 @@ def test_a_run_killed_twice_ends_with_the_bits_of_one_never_killed(tiny_clip_fol
     assert len(histories[0]) == 61
     assert [path.name for path in made.parent.iterdir()] == [made.name]  # nothing of the killed ones
     assert not work.exists()
+
+
+@pytest.mark.slow  # 40 s
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_a_checkpoint_of_some_processes_goes_on_with_other_many(
+    tiny_clip_folder: Path, tmp_path: Path, before: int, after: int
+) -> None:
+    """Without anything drawn on the way the losses are those of one process to rounding; no step is done twice."""
+    spec = pretrain_spec(tmp_path / "whole", tiny_clip_folder, steps=12, batch_size=7)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    again = tmp_path / "cut" / "specs" / spec.name
+    first, work = start("run", again, "--checkpoint-seconds", "0", processes=before), task.read_spec(again).work
+    wait_for_checkpoint(first, work, 3)
+    first.send_signal(signal.SIGTERM)
+    said = first.communicate()[0]
+    assert "; the same command goes on from there" in said
+    last = start("run", again, processes=after)
+    run_spec(spec)
+    said = last.communicate()[0]
+    assert last.returncode == 0, said
+    assert re.search(r"goes on at step \d+\n", said)
+    name = f"pretrain/{spec.stem.split('-')[1]}"
+    one, two = (pd.read_csv(store.folder(tmp_path / root, name) / "history.csv") for root in ("whole", "cut"))
+    for column in ("step", "loss", "grad_norm", "logit_scale"):
+        np.testing.assert_allclose(two[column], one[column], rtol=1e-3, err_msg=column)

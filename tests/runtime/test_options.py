@@ -40,7 +40,7 @@ def test_help_says_each_default() -> None:
     add_flags(parser)
     said = " ".join(parser.format_help().split())
     for default in (
-        "under torchrun cuda (default: cpu)",
+        "which then every job takes (default: cpu)",
         "0: none (default: 0)",
         "(default: not given)",
         "(default: off)",
