@@ -20,7 +20,7 @@ from pathlib import Path
 from clipvip.config.resources import Asked
 from clipvip.pipeline import slurm_job, verdicts
 from clipvip.pipeline.attempt import END, Ended, attempt, threads_each
-from clipvip.runtime import devices, stopping, warm
+from clipvip.runtime import cell_files, devices, stopping, warm
 
 SPEC = re.compile(r"[a-z_]+-[0-9a-f]{12}\.json")
 SAVING = 240  # seconds that torchrun gives its processes to save
@@ -133,7 +133,7 @@ def _saved(specs: Sequence[Path]) -> set[tuple[str, int]]:
     found = set[tuple[str, int]]()
     for spec in specs:
         root, (stage, key) = spec.parent.parent, spec.stem.split("-", 1)
-        places = [*(root / "work").glob(f"{key}-*/**/*"), root / "cells" / stage / key / "receipt.json"]
+        places = [*(root / "work").glob(f"{key}-*/**/*"), root / "cells" / stage / key / cell_files.RECEIPT]
         found |= {(str(path), path.stat().st_size) for path in places if path.is_file()}
     return found
 

@@ -25,7 +25,7 @@ PROFILE = ("--profile", "profiles/slurm", "--jobs", "2", "--slurm-init-seconds-b
 def disturbed(laboratory: Laboratory, slurm: Slurm, events: Events, number: int) -> collections.Counter[str]:
     """Give the command until it ends well, with so many events on the way; how many of each kind."""
     counted: collections.Counter[str] = collections.Counter()
-    starts, command, deadline = 1, start(laboratory), time.monotonic() + 2400
+    starts, command, deadline = 1, start(laboratory), time.monotonic() + 5400
     todo = [kind for _ in range(number) for kind in events.kinds][:number]
     while todo or command.poll() is None:
         assert time.monotonic() < deadline, (todo, (laboratory.place / "said.log").read_text()[-4000:])

@@ -76,7 +76,9 @@ def test_each_job_asks_for_gpus_memory_and_time(tmp_path: Path, name: str) -> No
 
 def test_base_32_on_eight_gpus_trains_in_eight_processes_and_does_the_rest_in_one(tmp_path: Path) -> None:
     printed = plan(tmp_path, tmp_path, run={"gpus": 8, "threads": 128, "memory_mb": 512000, "attempt_minutes": 1440})
-    commands = re.findall(r"^Shell command: clipvip launch (.*?) -- (.*?) 2>&1 \| tee -a", printed, flags=re.MULTILINE)
+    commands = re.findall(
+        r"^Shell command: .*?clipvip launch (.*?) -- (.*?) 2>&1 \| tee -a", printed, flags=re.MULTILINE
+    )
     found: dict[str, set[tuple[str, str]]] = {}
     for flags, command in commands:
         start, specs = re.match(r"(.*?) \S*specs/(\w+)-", command).groups()  # type: ignore[union-attr]
@@ -88,7 +90,8 @@ def test_base_32_on_eight_gpus_trains_in_eight_processes_and_does_the_rest_in_on
     for stage in ("captioner", "captions", "evaluate"):
         assert found[stage] == {(alone, "clipvip run")}, stage
     assert found["caption_shard"] == {(alone, "clipvip caption-shard")}
-    assert found["corpus"] == found["gap"] == {("--attempt-minutes 1440", "clipvip run")}
+    assert found["gap"] == {("--attempt-minutes 1440", "clipvip run")}
+    assert found["corpus"] == {("--attempt-minutes 2880", "clipvip run")}  # begins anew in each
     assert len(commands) > 150
     asked = resources(printed)
     assert (asked["pretrain"]["gpu"], asked["evaluate"]["gpu"]) == ("8", "1")
