@@ -38,6 +38,8 @@ def run_spec(spec: Path, **how: Any) -> Path:
             for left in task.target.parent.glob(f".{task.target.name}-*"):  # of a killed run; the lock is ours
                 shutil.rmtree(left)
         if run.agree(task.made() and cell_content.damage(task.target, verify=run.verify) is None):
+            if run.rank == 0:
+                shutil.rmtree(run.work, ignore_errors=True)  # of a run that was killed right after it was done
             return task.target
         run.work.mkdir(parents=True, exist_ok=True)
         try:

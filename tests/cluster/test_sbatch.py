@@ -83,4 +83,4 @@ def test_the_smoke_grid_asks_for_its_packs_by_their_cells(slurm: Slurm, tmp_path
         **ALWAYS,
         "-t": "90",
     }  # a world, its corpus, its frames
-    assert found["variant"].asked() == {**gpu, "-t": "210"}  # a checkpoint, two fine-tunings, four evaluations
+    assert found["variant"].asked() == {**gpu, "-t": "390"}  # a checkpoint, four fine-tunings, eight evaluations

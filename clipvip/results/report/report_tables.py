@@ -107,7 +107,8 @@ def language(folder: Path) -> Table:
         [f"{row['source']} ({row['kind']})", *({"text": numbers.value(row[name], name)} for name in columns)]
         for _, row in given.iterrows()
     ]
-    caption = f"How each reads, {given['sentences'].iloc[0]} sentences each; shares from 0 to 1"
+    each = f", {given['sentences'].iloc[0]} sentences each" if rows else ""  # none where the gap is not made yet
+    caption = f"How each reads{each}; shares from 0 to 1"
     return {"caption": caption, "heads": ["texts", *columns.values()], "rows": rows}
 
 
