@@ -8,7 +8,7 @@ RESULTS ?= results
 CORES ?= all
 PORT ?= 5000
 
-.PHONY: setup ablate smoke test test-browser bench chaos mutants audit docs ui clean
+.PHONY: setup ablate smoke test test-browser test-cluster bench chaos mutants audit docs ui clean
 
 setup: .venv/installed
 
@@ -38,13 +38,18 @@ test: setup
 test-browser: setup
 	pytest tests/browser -m browser -rs
 
+# A SLURM of its own on this machine (Debian's, as root; skipped with the reason where that cannot be).
+test-cluster: setup
+	python -m pip install --quiet --disable-pip-version-check --editable ".[cluster]"
+	python -m pytest tests/cluster -m slow -s -rs -o addopts=
+
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
 	BENCH_FULL=$(FULL) python -m pytest tests/benchmarks -m slow -s -o addopts=
 
 # The smoke grid under kills at random moments, against an undisturbed run.
 chaos: setup
-	python tests/chaos/kills.py --kills $(or $(KILLS),40)
+	PYTHONPATH=tests python tests/chaos/kills.py --kills $(or $(KILLS),40)
 
 # Changes the library in a copy, one place at a time: the tests of the file must fail.
 mutants: setup

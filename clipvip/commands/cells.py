@@ -11,11 +11,14 @@ from clipvip.commands.parsing import add_run_flags, command
 
 
 def _cells(arguments: argparse.Namespace) -> None:
+    from clipvip.pipeline import slurm_queue
     from clipvip.pipeline.grid import load
     from clipvip.pipeline.jobs import Jobs
     from clipvip.pipeline.status import listing
 
-    print(listing(Jobs(load(arguments.experiment)), arguments.study))
+    jobs = Jobs(load(arguments.experiment))
+    slurm_queue.record(jobs)
+    print(listing(jobs, arguments.study))
 
 
 def _clean(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clipvip.commands import cells, data, decide, launch, model, own, pages, plan, results, run, shell
+from clipvip.commands import cells, data, decide, launch, model, own, pages, plan, remote, results, run, shell
 from clipvip.commands.parsing import Parser
 
 
@@ -11,7 +11,7 @@ def parser() -> Parser:
     top = Parser(prog="clipvip", description="CLIP-ViP as a laboratory.", epilog="clipvip COMMAND --help has examples")
     top.add_argument("--version", action=shell.Version, help="say the versions of clipvip, Python and torch")
     commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for group in (run, launch, plan, cells, results, pages, decide, data, model, own, shell):
+    for group in (run, launch, plan, cells, remote, results, pages, decide, data, model, own, shell):
         group.add(commands)
     return top
 

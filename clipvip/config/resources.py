@@ -58,6 +58,11 @@ class Asked(Settings):
         """What a scheduler is asked for: one attempt [minutes]."""
         return min(self.minutes, self.attempt_minutes or self.minutes)
 
+    @property
+    def cpus_per_gpu(self) -> int:
+        """Cores for each GPU, which a scheduler takes beside it; of a job without GPUs all."""
+        return max(1, self.threads // max(1, self.gpus))
+
 
 class Usual(Settings):
     """What the jobs of an experiment ask for where their rule has nothing of its own."""

@@ -93,6 +93,11 @@ class Jobs:
         """What a job is called for people: stages, variant, replicate, sets."""
         return self.names.of_job(job.cells, job.shard)
 
+    def minutes(self, job: Job) -> int:
+        """The time to ask for: that of its rule for each cell that it makes, and no more than an attempt's."""
+        asked = asks(self.grid.experiment.run, job.rule)
+        return min(asked.minutes * len(job.cells), asked.attempt_minutes or sys.maxsize)
+
     def _how(self, job: Job) -> list[str]:
         return words(self.grid.experiment.run) if JOB_RULES[job.rule].accelerator else []
 

@@ -59,9 +59,12 @@ def launch(command: Sequence[str], *, gpus: int = 0, minutes: float | None = Non
             ended = attempt(command, environment, seconds, lambda name: _record(specs, name), processes)
             if not ended.stopped:
                 return _failed(ended, specs)
+            if requeue and slurm_job.state() == "PREEMPTED":
+                return _requeued(specs)
             if ended.asked not in AGAIN:
                 return stopping.EXIT_CODE
-            if ended.asked is not None and specs and _saved(specs) == before:
+            cut = seconds is not None and minutes is not None and seconds < 0.9 * 60 * minutes  # began late in its job
+            if ended.asked is not None and specs and not cut and _saved(specs) == before:
                 return _too_long(specs, seconds)
             if requeue and ended.asked is not None:
                 return _requeued(specs)

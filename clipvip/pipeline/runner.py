@@ -16,7 +16,7 @@ from clipvip.config.base import build
 from clipvip.config.registry import STAGES
 from clipvip.pipeline import verdicts
 from clipvip.pipeline.cell import stage_fingerprint
-from clipvip.pipeline.store import failure_path, folder
+from clipvip.pipeline.store import failure_path, folder, lock_path
 from clipvip.pipeline.task import Task, read_spec, settings_of, task_of
 from clipvip.runtime import cell_content, cell_files, receipts
 from clipvip.runtime.context import Pruned, Run
@@ -38,6 +38,8 @@ def run_spec(spec: Path, **how: Any) -> Path:
             for left in task.target.parent.glob(f".{task.target.name}-*"):  # of a killed run; the lock is ours
                 shutil.rmtree(left)
         if run.agree(task.made() and cell_content.damage(task.target, verify=run.verify) is None):
+            if run.rank == 0:
+                shutil.rmtree(run.work, ignore_errors=True)  # of a run that was killed right after it was done
             return task.target
         run.work.mkdir(parents=True, exist_ok=True)
         try:
@@ -62,7 +64,7 @@ def run_spec(spec: Path, **how: Any) -> Path:
 
 
 def _lock(task: Task, part: str = "") -> Path:
-    return task.root / "locks" / f"{task.name.replace('/', '-')}{part}"
+    return lock_path(task.root, f"{task.name}{part}")
 
 
 def _forget(target: Path, run: Run) -> None:

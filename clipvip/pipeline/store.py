@@ -71,6 +71,11 @@ def failure_path(root: Path, name: str) -> Path:
     return root / "failed" / f"{name.replace('/', '-')}.json"
 
 
+def lock_path(root: Path, name: str) -> Path:
+    """The lock of the cell `<stage>/<key>`: whoever makes it or brings it holds this."""
+    return root / "locks" / name.replace("/", "-")
+
+
 def contents(root: Path, inputs: Mapping[str, str]) -> dict[str, str | None] | None:
     """Role -> what a finished input holds, of those that are part of a key; None while one is not finished."""
     found = {role: receipt(root, name) for role, name in inputs.items() if not unkeyed(role)}

@@ -2,12 +2,13 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from clipvip.results.tracking import moved
+from clipvip.runtime.file_systems import Mount, mount_of, shared
 from clipvip.runtime.stores import CREATED, MLFLOW, OPTUNA
 
 NAMES = {MLFLOW, OPTUNA, CREATED, moved.ARTIFACTS, f"{MLFLOW}.lock", f"{MLFLOW}.damaged", f"{OPTUNA}.damaged"}
@@ -29,6 +30,21 @@ def examine(root: Path) -> Iterator[Found]:
             yield path, "damaged store", why, fix, partial(_move, root, path)
     if mlflow.is_file() and broken(mlflow) is None:
         yield from _of_mlflow(mlflow)
+
+
+def warning(uri: str, mounted: Iterable[Mount]) -> str:
+    """One line where MLflow's store is a file that several machines may write to; empty elsewhere."""
+    if not uri.startswith("sqlite:///"):
+        return ""
+    file = Path(uri.removeprefix("sqlite:///")).absolute()
+    on = mount_of(file.resolve(), mounted)
+    if on is None or not shared(on):
+        return ""
+    return (
+        f"{file}: MLflow's store is an SQLite file on {on.kind} ({on.place}), which is not safe where several machines "
+        "write to it; on one machine start `mlflow server --backend-store-uri sqlite:////a/local/disk/mlflow.db` and "
+        "set `tracking: http://that-machine:5000` in the experiment (docs/clusters.md)"
+    )
 
 
 def broken(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Settings: unknown keys refused with the nearest right one, merging, canonical keys."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -75,3 +76,16 @@ def test_conda_and_pip_pins_are_the_same() -> None:
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     assert set(conda[-1]["pip"]) == pins
     assert all("==" in pin for pin in pins)
+
+
+def test_the_image_has_the_same_pins() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    image = (ROOT / "container.def").read_text()
+    named = set(re.findall(r"[a-z0-9-]+==[0-9.]+", image))
+    assert named == {pin for pin in project["dependencies"] if pin.startswith("torch==")}  # the rest as pip reads it:
+    assert '"/opt/clipvip[cluster]"' in image
+    assert all("==" in pin for pin in project["optional-dependencies"]["cluster"])
+    assert f"From: {conda[0].replace('=', ':')}-" in image
+    for name in re.findall(r"^ +(.+) /opt/clipvip\S*$", image, flags=re.MULTILINE):
+        assert all((ROOT / each).exists() for each in name.split()), name

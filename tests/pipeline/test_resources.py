@@ -18,6 +18,8 @@ from clipvip.config.experiment import RunSettings
 from clipvip.config.resources import ACCELERATED, OTHER_RULES, all_ask, asks
 from clipvip.corpora.formats.border import Border
 from clipvip.corpora.reading import READERS
+from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.jobs import Jobs
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "experiments/base_32.yaml"
@@ -63,14 +65,20 @@ def test_each_job_asks_for_gpus_memory_and_time(tmp_path: Path, name: str) -> No
     assert asked["pretrain" if name == "base_32" else "variant"]["mem_mb"] == str(run.memory_mb)
     for rule in asked.keys() & set(ACCELERATED):
         expected = all_ask(run)[rule]  # type: ignore[index]
-        own = {key: int(asked[rule][key]) for key in ("gpu", "mem_mb", "runtime")}
-        assert own == {"gpu": expected.gpus, "mem_mb": expected.memory_mb, "runtime": expected.runtime}, rule
+        own = {key: int(asked[rule][key]) for key in ("gpu", "mem_mb", "cpus_per_gpu") if key in asked[rule]}
+        wanted = {"gpu": expected.gpus, "mem_mb": expected.memory_mb, "cpus_per_gpu": expected.cpus_per_gpu}
+        assert own == {key: wanted[key] for key in own}, rule
+        packed = rule in ("prepare", "variant", "clip", "captioner") and run.pack
+        cells, rest = divmod(int(asked[rule]["runtime"]), expected.runtime)
+        assert (cells > 1, rest) == (packed, 0), rule
     assert asked.keys() - set(ACCELERATED) == {"all"}  # which runs nothing
 
 
 def test_base_32_on_eight_gpus_trains_in_eight_processes_and_does_the_rest_in_one(tmp_path: Path) -> None:
     printed = plan(tmp_path, tmp_path, run={"gpus": 8, "threads": 128, "memory_mb": 512000, "attempt_minutes": 1440})
-    commands = re.findall(r"^Shell command: clipvip launch (.*?) -- (.*?) 2>&1 \| tee -a", printed, flags=re.MULTILINE)
+    commands = re.findall(
+        r"^Shell command: .*?clipvip launch (.*?) -- (.*?) 2>&1 \| tee -a", printed, flags=re.MULTILINE
+    )
     found: dict[str, set[tuple[str, str]]] = {}
     for flags, command in commands:
         start, specs = re.match(r"(.*?) \S*specs/(\w+)-", command).groups()  # type: ignore[union-attr]
@@ -82,7 +90,8 @@ def test_base_32_on_eight_gpus_trains_in_eight_processes_and_does_the_rest_in_on
     for stage in ("captioner", "captions", "evaluate"):
         assert found[stage] == {(alone, "clipvip run")}, stage
     assert found["caption_shard"] == {(alone, "clipvip caption-shard")}
-    assert found["corpus"] == found["gap"] == {("--attempt-minutes 1440", "clipvip run")}
+    assert found["gap"] == {("--attempt-minutes 1440", "clipvip run")}
+    assert found["corpus"] == {("--attempt-minutes 2880", "clipvip run")}  # begins anew in each
     assert len(commands) > 150
     asked = resources(printed)
     assert (asked["pretrain"]["gpu"], asked["evaluate"]["gpu"]) == ("8", "1")
@@ -97,7 +106,7 @@ def test_every_rule_that_runs_something_asks_under_its_own_name() -> None:
     assert "for rule_name, job_rule in JOB_RULES.items():" in written  # those that make cells, in one loop
     for body in re.split(r"^(?=rule )", written, flags=re.MULTILINE)[1:]:
         rule = body.split(":")[0].removeprefix("rule ")
-        for key, name in (("mem_mb", "memory_mb"), ("runtime", "minutes"), ("gpu", "gpus")):
+        for key, name in (("mem_mb", "memory_mb"), ("runtime", "(?:runtime|minutes)"), ("gpu", "gpus")):
             assert re.search(rf'{key}=[^=]*ASKS\["{rule}"\]\.{name}\b', body), (rule, key)
 
 
@@ -131,10 +140,23 @@ def test_the_slurm_profile_sets_options_that_snakemake_has() -> None:
     help_text = subprocess.run(
         [str(Path(sys.executable).parent / "snakemake"), "--help"], capture_output=True, text=True, check=True
     ).stdout
-    assert [key for key in profile if f"--{key}" not in help_text] == []
+    known = [key for key in profile if f"--{key}" in help_text]  # tests/cluster runs it with the executor's own options
+    assert [key for key in profile if key not in known and not key.startswith("slurm-")] == []
     assert {key: profile[key] for key in usual} == usual
     assert profile["executor"] == "slurm"
-    assert set(profile["set-resources"]) <= set(ACCELERATED)
+    assert profile["retries"] == 0  # or what was cancelled is submitted again
+    assert set(profile["slurm-array-jobs"].split(",")) <= set(ACCELERATED)
+    assert (ROOT / profile["slurm-partition-config"]).is_file()
+
+
+def test_a_pack_asks_for_the_time_of_its_cells_and_no_more_than_an_attempt() -> None:
+    data = {**read_yaml(ROOT / "experiments/smoke.yaml"), "studies": str(ROOT / "experiments/studies.yaml")}
+    for attempt, expected in ((None, 30), (100, 30), (20, 20)):
+        run = {**data["run"], "attempt_minutes": attempt}
+        jobs = Jobs(Grid({**data, "run": run}))
+        for job in jobs.by_id.values():
+            assert jobs.minutes(job) == min(len(job.cells) * 30, attempt or 10**6), job.rule
+        assert min(jobs.minutes(job) for job in jobs.by_id.values()) == expected
 
 
 @pytest.mark.parametrize("name", list(counts(1)))

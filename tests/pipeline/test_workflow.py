@@ -62,6 +62,13 @@ def test_every_expectation_has_a_verdict(results: Path, grid: Grid, study: str) 
     assert (verdicts["low"] <= verdicts["high"]).all()
 
 
+def test_one_study_makes_its_own_table_alone(tmp_path: Path) -> None:
+    for target, tables, together in (("ablate_data_scale", 1, 0), ("ablate_all", len(STUDIES), 1)):
+        planned = snakemake("-n", "--configfile", SMOKE, "--config", f"results={tmp_path}", "--", target)
+        asked = dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout, flags=re.MULTILINE))
+        assert (int(asked["table"]), int(asked.get("all_tables", 0))) == (tables, together)
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_notebook_was_executed_and_left_a_figure(results: Path, study: str) -> None:
     notebook = nbformat.read(results / f"smoke/notebooks/{study}.ipynb", as_version=4)

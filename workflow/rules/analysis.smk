@@ -13,7 +13,7 @@ rule store:
     threads: ASKS["store"].threads
     resources:
         mem_mb=ASKS["store"].memory_mb,
-        runtime=ASKS["store"].minutes,
+        runtime=ASKS["store"].runtime,
         gpu=ASKS["store"].gpus,
     params:
         uri=URI,
@@ -39,7 +39,7 @@ rule table:
     threads: ASKS["table"].threads
     resources:
         mem_mb=ASKS["table"].memory_mb,
-        runtime=ASKS["table"].minutes,
+        runtime=ASKS["table"].runtime,
         gpu=ASKS["table"].gpus,
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],
@@ -64,7 +64,7 @@ rule all_tables:
     threads: ASKS["all_tables"].threads
     resources:
         mem_mb=ASKS["all_tables"].memory_mb,
-        runtime=ASKS["all_tables"].minutes,
+        runtime=ASKS["all_tables"].runtime,
         gpu=ASKS["all_tables"].gpus,
     params:
         plans=[f"{HOME}/studies/{study}/plan.json" for study in STUDIES],
@@ -101,7 +101,7 @@ rule notebook:
     threads: ASKS["notebook"].threads
     resources:
         mem_mb=ASKS["notebook"].memory_mb,
-        runtime=ASKS["notebook"].minutes,
+        runtime=ASKS["notebook"].runtime,
         gpu=ASKS["notebook"].gpus,
     params:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
@@ -138,7 +138,7 @@ rule general_notebook:
     threads: ASKS["general_notebook"].threads
     resources:
         mem_mb=ASKS["general_notebook"].memory_mb,
-        runtime=ASKS["general_notebook"].minutes,
+        runtime=ASKS["general_notebook"].runtime,
         gpu=ASKS["general_notebook"].gpus,
     params:
         folder=lambda wildcards: f"{HOME}/studies/{wildcards.study}",
@@ -164,7 +164,7 @@ rule track:
     threads: ASKS["track"].threads
     resources:
         mem_mb=ASKS["track"].memory_mb,
-        runtime=ASKS["track"].minutes,
+        runtime=ASKS["track"].runtime,
         gpu=ASKS["track"].gpus,
     params:
         uri=URI,
@@ -188,7 +188,7 @@ rule report:
     threads: ASKS["report"].threads
     resources:
         mem_mb=ASKS["report"].memory_mb,
-        runtime=ASKS["report"].minutes,
+        runtime=ASKS["report"].runtime,
         gpu=ASKS["report"].gpus,
     params:
         folders=[f"{HOME}/studies/{study}" for study in STUDIES],

@@ -17,12 +17,13 @@ for rule_name, job_rule in JOB_RULES.items():
         threads: ASKS[rule_name].threads
         resources:
             mem_mb=ASKS[rule_name].memory_mb,
-            runtime=ASKS[rule_name].runtime,
+            runtime=minutes,
             gpu=ASKS[rule_name].gpus,
+            cpus_per_gpu=ASKS[rule_name].cpus_per_gpu,
         params:
             command=command,
             title=title,
         message:
             "{params.title}"
         shell:
-            "clipvip {params.command:q} 2>&1 | tee -a {log:q}"
+            "trap '' TERM; clipvip {params.command:q} 2>&1 | tee -a {log:q}"

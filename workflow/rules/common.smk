@@ -1,7 +1,9 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
 import atexit
 import contextlib
+import functools
 import math
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +13,13 @@ from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline import whole
+from clipvip.pipeline import slurm_queue, stores, whole
 from clipvip.pipeline.launch import launched
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.results.tracking.moved import ARTIFACTS
 from clipvip.runtime import warm
+from clipvip.runtime.file_systems import mounts
 from clipvip.runtime.options import words as how_words
 from snakemake.exceptions import WorkflowError
 
@@ -37,14 +40,19 @@ ROOT = str(JOBS.root)
 HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
 URI = JOBS.tracking
 
+if not workflow.is_main_process:
+    # A scheduler's warning that the time is nearly up goes to each process of a job; only what trains has a use for it.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 if workflow.is_main_process:
     # On a cluster jobs are counted, not cores; a dry run knows neither.
     asked = workflow.resource_settings
     slots = asked.nodes or (asked.cores or 0) // RUN.threads
     JOBS.prepare(at_once=None if workflow.dryrun else max(1, slots))
     print(summary(JOBS), file=sys.stderr)
-    if left_out(JOBS):
-        print(left_out(JOBS), file=sys.stderr)
+    for line in (left_out(JOBS), stores.warning(URI, mounts())):
+        if line:
+            print(line, file=sys.stderr)
 
 
 wildcard_constraints:
@@ -75,6 +83,10 @@ def title(wildcards):
     return JOBS.title(JOBS.by_id[wildcards.job])
 
 
+def minutes(wildcards):
+    return JOBS.minutes(JOBS.by_id[wildcards.job])
+
+
 def stop_if_data_is_missing():
     missing = missing_folders(JOBS)
     if missing:
@@ -97,7 +109,9 @@ def stage_times():
     return times(JOBS)
 
 
+@functools.cache
 def all_are_asked_for():
+    # Asked when the jobs are found: Snakemake knows no targets while it reads these files.
     # Their tables then share one estimate of training noise, so what is made from tables waits for all of them.
     if not workflow.is_main_process:
         return whole.told()
@@ -105,11 +119,8 @@ def all_are_asked_for():
     return whole.tell(settings.targets if settings else (), f"{HOME}/report.html")
 
 
-WHOLE = all_are_asked_for()
-
-
 def table_made(wildcards):
-    if WHOLE:
+    if all_are_asked_for():
         return JOBS.tables_marker
     return JOBS.table_marker(JOBS.grid.studies[wildcards.study])
 
@@ -120,6 +131,8 @@ def tables_made():
 
 def tables_of_what_is_there():
     # Some cell failed: the others are shown all the same, and the next run makes what failed.
+    if not workflow.local_exec:
+        slurm_queue.record(JOBS)
     studies = [
         study
         for study in JOBS.grid.studies.values()

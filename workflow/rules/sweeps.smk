@@ -17,7 +17,7 @@ rule sweep_study:
     threads: ASKS["sweep_study"].threads
     resources:
         mem_mb=ASKS["sweep_study"].memory_mb,
-        runtime=ASKS["sweep_study"].minutes,
+        runtime=ASKS["sweep_study"].runtime,
         gpu=ASKS["sweep_study"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
@@ -45,12 +45,13 @@ rule sweep_worker:
             ASKS["sweep_worker"].attempt_minutes or math.inf,
         ),
         gpu=ASKS["sweep_worker"].gpus,
+        cpus_per_gpu=ASKS["sweep_worker"].cpus_per_gpu,
     params:
         command=launched_work,
     message:
         "sweep {wildcards.sweep}: worker {wildcards.worker}"
     shell:
-        "clipvip {params.command:q} 2>&1 | tee -a {log:q}"
+        "trap '' TERM; clipvip {params.command:q} 2>&1 | tee -a {log:q}"
 
 
 rule sweep_best:
@@ -67,7 +68,7 @@ rule sweep_best:
     threads: ASKS["sweep_best"].threads
     resources:
         mem_mb=ASKS["sweep_best"].memory_mb,
-        runtime=ASKS["sweep_best"].minutes,
+        runtime=ASKS["sweep_best"].runtime,
         gpu=ASKS["sweep_best"].gpus,
     params:
         plan=lambda wildcards: sweep_plan(wildcards).path,
