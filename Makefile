@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 RESULTS ?= results
 CORES ?= all
 
-.PHONY: setup ablate smoke test bench chaos mutants docs ui clean
+.PHONY: setup ablate smoke test bench rehearse chaos mutants docs ui clean
 
 setup: .venv/installed
 
@@ -36,6 +36,10 @@ test: setup
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
 	BENCH_FULL=$(FULL) python -m pytest tests/benchmarks -m slow -s -o addopts=
+
+# The paper's scale at its true shapes, with random weights and a few clips; SCALE=base_16: one study of B/16.
+rehearse: setup
+	PYTHONPATH=tests python -m rehearsal --scale $(or $(SCALE),base_32)
 
 # The smoke grid under kills at random moments, against an undisturbed run.
 chaos: setup

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -219,9 +220,15 @@ def _nearest(name: str, known: dict[str, Any]) -> str:
     return f"no {name!r} here; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}")
 
 
-def load(paths: list[str | Path]) -> Grid:
-    """The grid of an experiment given by one or more YAML files, later ones over earlier ones."""
+def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> Grid:
+    """The grid of an experiment given by one or more YAML files, later ones over earlier ones and `changes` over all.
+
+    ValueError for a file that is no mapping of settings.
+    """
     data: Any = {}
     for path in paths:
-        data = merge(data, read_yaml(path))
-    return Grid(data)
+        layer = read_yaml(path) or {}
+        if not isinstance(layer, dict):
+            raise ValueError(f"{path}: not a mapping of settings; see docs/settings.md")
+        data = merge(data, layer)
+    return Grid(merge(data, dict(changes or {})))

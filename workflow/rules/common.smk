@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
-from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.grid import load
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline import whole
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
@@ -18,8 +18,11 @@ from snakemake.exceptions import WorkflowError
 
 
 def read_grid():
+    # Files are laid over one another by our own rules, in which steps replace epochs.
+    given = workflow.overwrite_configfiles
+    usual = [file for file in workflow.configfiles if file not in given]
     try:
-        return Jobs(Grid(config))
+        return Jobs(load([*usual, *given], workflow.config_settings.config))
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
