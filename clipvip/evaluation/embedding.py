@@ -17,6 +17,7 @@ from clipvip.config.learning import ModelSettings
 from clipvip.data.batches import tokenize
 from clipvip.data.clips import Clips
 from clipvip.model.clip_vip import ClipVip
+from clipvip.model.source import read_tokenizer
 from clipvip.runtime.distributed import gather, rank, share, size
 
 
@@ -67,6 +68,4 @@ def load_model(cell: Path, settings: ModelSettings | None, seed: int) -> ClipVip
 
 def load_tokenizer(cell: Path) -> Any:
     """The tokenizer that a cell keeps beside its model."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(cell / "model")
+    return read_tokenizer(cell / "model")

@@ -162,5 +162,5 @@ def test_the_kinds_that_are_read_are_named(tiny_clip_folder: Path, tmp_path: Pat
     folder = tmp_path / "other"
     shutil.copytree(tiny_clip_folder, folder)
     (folder / "config.json").write_text(json.dumps({"model_type": "siglip2"}))
-    with pytest.raises(ValueError, match="describes a 'siglip2', not a CLIP; known: clip, metaclip_2, siglip"):
+    with pytest.raises(ValueError, match=r"describes a 'siglip2', not a CLIP; .*\(NaFlex\) cuts each image"):
         ClipVip.from_pretrained(folder)

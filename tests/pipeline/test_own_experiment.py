@@ -125,7 +125,7 @@ def test_refusals_are_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -
         (INIT, "videos.yaml: is there already; give another --name, or --force"),
         ([*INIT, "--name", "a b"], "--name 'a b': names are letters"),
         (["init", "nowhere"], "nowhere: no such folder"),
-        ([*INIT, "--name", "other", "--clip", "./nowhere"], "./nowhere: not a CLIP folder or hub id"),
+        ([*INIT, "--name", "other", "--clip", "./nowhere"], "./nowhere: no such folder"),
         ([*INIT, "--name", "other", "--captions", "none.csv"], "none.csv: no such file of captions"),
         ([*INIT, "--name", "other", "--together", "source"], "some captions name no source"),
     ):

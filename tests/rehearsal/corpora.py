@@ -19,10 +19,10 @@ CORPORA = {  # name of the folder -> what is written there
     "webvid": WorldSettings(part="alt_text", clips={"train": 8, "val": 2}),
     "coco": WorldSettings(part="coco", clips={"train": 4, "val": 2}),
     "cc12m": WorldSettings(part="images", clips={"train": 8}),
-    "msrvtt": WorldSettings(part="msrvtt", clips={"train": 6, "test": 4}),
-    "didemo": WorldSettings(part="didemo", clips={"train": 4, "val": 2, "test": 4}),
-    "lsmdc": WorldSettings(part="lsmdc", clips={"train": 4, "val": 2, "test": 4}),
-    "activitynet": WorldSettings(part="activitynet", clips={"train": 6, "test": 4}),
+    "msrvtt": WorldSettings(part="msrvtt", clips={"train": 6, "test": 3}),
+    "didemo": WorldSettings(part="didemo", clips={"train": 4, "val": 2, "test": 3}),
+    "lsmdc": WorldSettings(part="lsmdc", clips={"train": 4, "val": 2, "test": 3}),
+    "activitynet": WorldSettings(part="activitynet", clips={"train": 6, "test": 2}),
 }
 
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 
 from clipvip.config.learning import CaptionsSettings
+from clipvip.runtime.content import refuse_absent
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class Captioner:
         """From a transformers folder or hub id, in fp32. ValueError if it is none."""
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
+        if not Path(source).is_dir():
+            refuse_absent(str(source))
         try:
             processor = AutoProcessor.from_pretrained(source)
             model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
         except (OSError, ValueError) as error:
-            raise ValueError(f"captioner.source: {str(source)!r} is no image-to-text model: {error}") from None
+            said = str(error).strip().splitlines()[0]
+            raise ValueError(f"captioner.source: {str(source)!r} is no image-to-text model: {said}") from None
         return cls(processor, model.eval().to(device))
 
     def save(self, folder: Path) -> None:
