@@ -18,6 +18,10 @@ FLOAT_NAMES = ("F16", "BF16", "F32", "F64")  # the same in a safetensors file
 COUNTS = "position_ids"  # ends the names of what only counts, which old files hold beside the weights
 
 
+class Faulty(ValueError):
+    """Weights are not what they should be; the line says which."""
+
+
 def refuse_faults(
     where: str | Path,
     *,
@@ -29,7 +33,7 @@ def refuse_faults(
     types: Mapping[str, str] | None = None,
     tensors: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """One ValueError, in one line, for all that is wrong with the weights of `where`; nothing where all is well.
+    """One `Faulty`, in one line, for all that is wrong with the weights of `where`; nothing where all is well.
 
     `misshapen`: name -> (shape found, shape wanted). `types`: name -> a type that no weight has. `tensors`: those whose
     types and values are looked at.
@@ -47,7 +51,7 @@ def refuse_faults(
         "not finite": not_finite(tensors or {}),
     }
     if told := [f"{kind}: {_few(names)}" for kind, names in kinds.items() if names]:
-        raise ValueError(f"{where}: not {what}; {'; '.join(told)}; {fix}")
+        raise Faulty(f"{where}: not {what}; {'; '.join(told)}; {fix}")
 
 
 def compare(

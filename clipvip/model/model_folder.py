@@ -6,6 +6,8 @@ A folder of ours is a transformers folder with a section `clip_vip` in its confi
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -19,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from clipvip.config.base import build
 from clipvip.config.learning import ModelSettings
-from clipvip.model.completeness import load_safetensors, read_json, refuse_faults, types_in, why_refused
+from clipvip.model.completeness import Faulty, load_safetensors, read_json, refuse_faults, types_in, why_refused
 from clipvip.model.pixels import Pixels, write_pixels
 from clipvip.model.source import KINDS, ODD, VOCABULARIES, read_config, read_tokenizer
 from clipvip.model.video_encoder import has_temporal, new_proxies
@@ -69,20 +71,13 @@ def read_model(source: str | Path, own: ModelSettings | None) -> tuple[Any, dict
     """The transformers model at `source` in fp32, and the tensors of ours where `own` says that it is a folder of ours.
 
     ValueError, in one line, for weights that cannot be read, and for every tensor that is missing, surplus, of another
-    shape or not finite.
+    shape or type, or not finite.
     """
     config = read_config(source)
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its report would say in a table what is refused below in a line
-    try:
-        model, report = AutoModel.from_pretrained(
-            str(source), config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
-        )
-    except (OSError, SafetensorError, UnpicklingError, *ODD) as error:
-        said = f"{source}: its weights cannot be read: {why_refused(error)}"
-        raise ValueError(f"{said}; copy or convert the model anew") from None
-    finally:
-        transformers_logging.set_verbosity(level)
+    what = "a CLIP-ViP with all its weights" if own else "a CLIP with all its weights"
+    fix = "copy or convert it anew" if own else "give a CLIP folder whose weights and config.json belong together"
+    refuse = partial(refuse_faults, source, what=what, fix=fix)
+    model, report = _read(source, config, refuse)
     tensors = _own_tensors(Path(source)) if own else {}
     wanted = _own_shapes(config, own) if own else {}
     misshapen = {name: (found, shape) for name, found, shape in report["mismatched_keys"]}
@@ -92,17 +87,32 @@ def read_model(source: str | Path, own: ModelSettings | None) -> tuple[Any, dict
         if name in wanted and tuple(tensor.shape) != wanted[name]
     }
     surplus = set(report["unexpected_keys"]) - (set(OWN) if own else set())
-    refuse_faults(
-        source,
-        what="a CLIP-ViP with all its weights" if own else "a CLIP with all its weights",
-        fix="copy or convert it anew" if own else "give a CLIP folder whose weights and config.json belong together",
+    refuse(
         missing={*map(str, report["missing_keys"]), *(set(wanted) - set(tensors))},
         surplus={*surplus, *(set(tensors) - set(wanted))},
         misshapen=misshapen,
-        types=types_in(Path(source)),
         tensors={**model.state_dict(), **tensors},
     )
     return model, tensors
+
+
+def _read(source: str | Path, config: PretrainedConfig, refuse: Callable[..., None]) -> tuple[Any, dict[str, Any]]:
+    """The model in fp32, and transformers' report of it; types are looked at first, since reading changes them."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its report would say in a table what is refused in a line
+    try:
+        refuse(types=types_in(Path(source)))
+        model, report = AutoModel.from_pretrained(
+            str(source), config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except Faulty:
+        raise
+    except (OSError, SafetensorError, UnpicklingError, *ODD) as error:
+        said = f"{source}: its weights cannot be read: {why_refused(error)}"
+        raise ValueError(f"{said}; copy or convert the model anew") from None
+    finally:
+        transformers_logging.set_verbosity(level)
+    return model, report
 
 
 def _own_tensors(folder: Path) -> dict[str, Tensor]:

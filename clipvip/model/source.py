@@ -1,5 +1,6 @@
 """Where a model is read from, a folder or a hub id: that it is there, what its config.json builds, its tokenizer."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ def read_config(source: str | Path) -> PretrainedConfig:
         raise ValueError(f"{source}: its weights are quantised (quantization_config in its config.json); take others")
     try:
         config = CONFIG_MAPPING[kind].from_dict(content)
-        with torch.device("meta"):  # takes no memory
+        with torch.device("meta"), warnings.catch_warnings():  # takes no memory
+            warnings.simplefilter("error")  # of tensors without elements
             AutoModel.from_config(config)
-    except ODD as error:
+    except (UserWarning, *ODD) as error:
         said = f"{type(error).__name__}: {last_line(error)}"
         raise ValueError(f"{source}: its config.json builds no model ({said}); copy it anew") from None
     if kind == "siglip":

@@ -112,7 +112,7 @@ def test_a_pickle_in_a_folder_is_refused_without_advice(tiny_clip_folder: Path, 
     shutil.copytree(tiny_clip_folder, folder)
     (folder / "model.safetensors").unlink()
     torch.save({"logit_scale": Surprise()}, folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="clip: its weights cannot be read: contains objects other") as caught:
+    with pytest.raises(ValueError, match=r"clip: its weights cannot be read: .*contains objects other") as caught:
         ClipVip.from_pretrained(folder)
     assert "weights_only" not in str(caught.value)
     assert "trust" not in str(caught.value)
