@@ -28,7 +28,7 @@ CORPORA = {  # name of the folder -> what is written there
 
 def write(root: Path, film: Path | None) -> None:
     """All of them below `root`, the clips cut from `film` where there is one."""
-    cuts = pieces(film) if film else None
+    cuts = pieces(film, sum(sum(each.clips.values()) for each in CORPORA.values())) if film else None
     for name, settings in CORPORA.items():
         whole = settings.model_copy(update={"pixels": PIXELS, "frames": LENGTH, "fps": FPS})
         clips, out = gather(whole), root / name
@@ -44,13 +44,14 @@ def write(root: Path, film: Path | None) -> None:
                 write_image(path, shown[0])
 
 
-def pieces(film: Path) -> Iterator[np.ndarray]:
-    """Stretches of the film, small, each from another frame on; of all there are, the same again from the beginning."""
+def pieces(film: Path, count: int) -> Iterator[np.ndarray]:
+    """So many stretches of the film, small, each from another frame on. ValueError where it is too short for them."""
     with av.open(str(film)) as container:
         stream = container.streams.video[0]
         every = max(1, round(float(stream.average_rate or 24) / FPS))
         chosen = itertools.islice(container.decode(stream), 0, None, every)
         whole = np.stack([frame.to_ndarray(width=320, height=180, format="rgb24") for frame in chosen])
-    starts = range(0, len(whole) - LENGTH, 5)
-    for start in itertools.cycle(starts):
+    if (last := len(whole) - LENGTH) < count:
+        raise ValueError(f"{film}: {len(whole)} frames at {FPS} a second; {count} clips need {count + LENGTH}")
+    for start in np.linspace(0, last, count).astype(int):
         yield whole[start : start + LENGTH]
