@@ -23,7 +23,11 @@ MARKS = "marks: 25 minutes and 8 GB with two cores and nothing else running"
 TARGETS = {"base_32": "ablate_all", "base_16": "ablate_main"}
 CHANGES = {  # of the overlay, whose models are those of B/32
     "base_32": {},
-    "base_16": {"name": "rehearsal_16", "clip": {"source": f"{PLACE}/models/clip_16"}},
+    "base_16": {
+        "name": "rehearsal_16",
+        "clip": {"source": f"{PLACE}/models/clip_16"},
+        "published": {"weights": f"{PLACE}/models/released_16.pt"},
+    },
 }
 GIGABYTES = 0.61  # of a model on the disk
 LOGGED = ("main",)  # studies whose fine-tuned models are in MLflow as well
