@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer, PretrainedConfig
+from transformers.utils import CONFIG_NAME
 
 from clipvip.runtime.content import refuse_absent
 
@@ -26,6 +27,8 @@ def read_config(source: str | Path) -> PretrainedConfig:
     """The configuration of the model at `source`; ValueError, in one line, where there is none, or one of another kind,
     or one that builds no model."""
     refuse_absent(str(source))
+    if Path(source).is_dir() and not (Path(source) / CONFIG_NAME).is_file():
+        raise ValueError(f"{source}: no {CONFIG_NAME} there; a model folder has one beside its weights")
     try:
         content, _ = PretrainedConfig.get_config_dict(str(source))
     except (OSError, *ODD) as error:

@@ -106,6 +106,7 @@ DAMAGED: dict[str, tuple[Damage, str]] = {
     "a word for a width": (config(hidden_size="wide"), "its config.json builds no model"),
     "patches of nothing": (config(patch_size=0), "its config.json builds no model"),
     "an unknown activation": (config(hidden_act="nope"), "its config.json builds no model"),
+    "no configuration": (lambda f: (f / "config.json").unlink(), "no config.json there"),
     "quantised": (whole(quantization_config={"quant_method": "bitsandbytes"}), "its weights are quantised"),
     "no tokenizer": (no_tokenizer, "no tokenizer there"),
     "a list for a tokenizer": (lambda f: (f / "tokenizer.json").write_text("[]"), "its tokenizer cannot be read"),
