@@ -25,9 +25,8 @@ class Captioner:
         """From a transformers folder or hub id, in fp32. ValueError if it is none."""
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        if not Path(source).is_dir():
-            refuse_absent(str(source))
         try:
+            refuse_absent(str(source))
             processor = AutoProcessor.from_pretrained(source)
             model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
         except (OSError, ValueError) as error:
