@@ -151,7 +151,7 @@ def test_the_command_goes_both_ways(tiny_clip_folder: Path, tmp_path: Path, caps
         (words, "a checkpoint file needs --clip and --out"),
         ([*words, "--to-official", back], "leave out --clip and --out"),
         (["convert", back, "--clip", str(tmp_path), "--out", ours], "no config.json there"),
-        (["convert", str(tmp_path / "gone"), "--to-official", back], "gone: the official layout holds proxies"),
+        (["convert", str(tmp_path / "gone"), "--to-official", back], "gone: no such folder"),
     ):
         assert main(wrong) == 1
         assert told in capsys.readouterr().err
