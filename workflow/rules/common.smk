@@ -1,6 +1,7 @@
 # What all rules share: the grid of the experiment, its jobs, and how a job is called.
 import atexit
 import contextlib
+import functools
 import subprocess
 from pathlib import Path
 
@@ -79,19 +80,18 @@ def stage_times():
     return times(JOBS)
 
 
+@functools.cache
 def all_are_asked_for():
     # Their tables then share one estimate of training noise, so what is made from tables waits for all of them.
+    # While the rules are read the targets are not known yet: only input functions may ask.
     if not workflow.is_main_process:
         return whole.told()
     settings = workflow.dag_settings
-    return whole.tell(settings.targets if settings else (), f"{HOME}/report.html")
-
-
-WHOLE = all_are_asked_for()
+    return whole.tell(settings.targets, f"{HOME}/report.html")
 
 
 def table_made(wildcards):
-    if WHOLE:
+    if all_are_asked_for():
         return JOBS.tables_marker
     return JOBS.table_marker(JOBS.grid.studies[wildcards.study])
 
