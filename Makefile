@@ -8,7 +8,7 @@ RESULTS ?= results
 CORES ?= all
 PORT ?= 5000
 
-.PHONY: setup ablate smoke test test-browser test-cluster bench chaos mutants audit docs ui clean
+.PHONY: setup ablate smoke test test-browser test-cluster bench rehearse chaos mutants audit docs ui clean
 
 setup: .venv/installed
 
@@ -46,6 +46,10 @@ test-cluster: setup
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup
 	BENCH_FULL=$(FULL) python -m pytest tests/benchmarks -m slow -s -o addopts=
+
+# The paper's scale at its true shapes, with random weights and a few clips; SCALE=base_16: one study of B/16.
+rehearse: setup
+	PYTHONPATH=tests python -m rehearsal --scale $(or $(SCALE),base_32)
 
 # The smoke grid under kills at random moments, against an undisturbed run.
 chaos: setup

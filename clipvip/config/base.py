@@ -56,10 +56,18 @@ def _fields_at(model: type[BaseModel], keys: list[str]) -> list[str]:
     return list(node.get("properties", {}))
 
 
+EITHER = ({"steps", "epochs"},)  # of these keys a mapping has one
+
+
 def merge(base: Any, change: Any) -> Any:
-    """`change` over `base`: mappings merge key by key, everything else (lists, scalars, null) replaces."""
+    """`change` over `base`: mappings merge key by key, everything else (lists, scalars, null) replaces.
+
+    Where `change` has one of the keys of EITHER, it takes the place of the other: steps replace epochs.
+    """
     if isinstance(base, dict) and isinstance(change, dict):
-        return {**base, **{key: merge(base.get(key), value) for key, value in change.items()}}
+        gone = {key for keys in EITHER for key in keys - set(change) if keys & set(change)}
+        kept = {key: value for key, value in base.items() if key not in gone}
+        return {**kept, **{key: merge(kept.get(key), value) for key, value in change.items()}}
     return change
 
 

@@ -31,7 +31,7 @@ class OptimSettings(Settings):
     """AdamW with warm-up and cosine to zero (paper section 4.1)."""
 
     steps: int | None = Field(None, ge=1)
-    """length of training; give exactly one of steps and epochs [steps]"""
+    """length of training; give one of steps and epochs: in a later file or a variant it replaces the other [steps]"""
     epochs: float | None = Field(None, gt=0)
     """length of training in passes over the clips [epochs]"""
     batch_size: int = Field(128, ge=1)

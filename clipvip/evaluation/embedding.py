@@ -21,6 +21,7 @@ from clipvip.data.batches import tokenize
 from clipvip.data.clips import Clips
 from clipvip.data.media.file_header import VideoError
 from clipvip.model.clip_vip import ClipVip
+from clipvip.model.source import read_tokenizer
 from clipvip.runtime.distributed import gather, moved, rank, share, size, together
 
 Pictures = tuple[np.ndarray, np.ndarray | None, bool]  # frames, the middle one if asked for, whether they could be read
@@ -98,6 +99,4 @@ def load_model(cell: Path, settings: ModelSettings | None, seed: int) -> ClipVip
 
 def load_tokenizer(cell: Path) -> Any:
     """The tokenizer that a cell keeps beside its model."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(cell / "model")
+    return read_tokenizer(cell / "model")

@@ -15,6 +15,7 @@ from clipvip.data.media.video import resize
 from clipvip.evaluation.embedding import embed_texts
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.model_folder import own_settings
+from clipvip.model.source import read_tokenizer
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 
@@ -72,14 +73,4 @@ def load(source: str | Path, *, device: str = "cpu") -> Encoder:
     """
     pooling: Literal["mean"] | None = None if own_settings(source) else "mean"  # new proxies would be noise
     model = ClipVip.from_pretrained(source, pooling=pooling).to(device).eval()
-    return Encoder(model, load_tokenizer(source))
-
-
-def load_tokenizer(source: str | Path) -> Any:
-    """The tokenizer of a model folder or hub id; ValueError where it cannot be read."""
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{source}: its tokenizer cannot be read: {error}") from None
+    return Encoder(model, read_tokenizer(source, model.config.text_config.vocab_size))

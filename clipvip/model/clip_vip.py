@@ -33,7 +33,8 @@ class ClipVip(nn.Module):
     ) -> None:
         super().__init__()
         if clip.config.vision_config.attention_dropout or clip.config.text_config.attention_dropout:
-            raise ValueError("attention_dropout of the CLIP configuration is not 0; this model has no dropout")
+            where = f"{source}: " if source else ""
+            raise ValueError(f"{where}attention_dropout of its config.json is not 0; this model has none: set it to 0")
         self.config = clip.config
         self.settings = settings
         self.source = source

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 SHOWN = 8  # names of one kind in a line
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # types of weights
+FLOAT_NAMES = ("F16", "BF16", "F32", "F64")  # the same in a safetensors file
+COUNTS = "position_ids"  # ends the names of what only counts, which old files hold beside the weights
+
+
+class Faulty(ValueError):
+    """Weights are not what they should be; the line says which."""
 
 
 def refuse_faults(
@@ -22,21 +29,28 @@ def refuse_faults(
     missing: Iterable[str] = (),
     surplus: Iterable[str] = (),
     misshapen: Mapping[str, tuple[Iterable[int], Iterable[int]]] | None = None,
+    types: Mapping[str, str] | None = None,
     tensors: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """One ValueError, in one line, for all that is wrong with the weights of `where`; nothing where all is well.
+    """One `Faulty`, in one line, for all that is wrong with the weights of `where`; nothing where all is well.
 
-    `misshapen`: name -> (shape found, shape wanted). `tensors`: those whose values are looked at.
+    `misshapen`: name -> (shape found, shape wanted). `types`: name -> a type that no weight has. `tensors`: those whose
+    types and values are looked at.
     """
+    strange = {
+        name: str(t.dtype).removeprefix("torch.") for name, t in (tensors or {}).items() if t.dtype not in FLOATS
+    }
+    strange |= types or {}
     shapes = {name: f"{name} ({list(a)}, not {list(b)})" for name, (a, b) in (misshapen or {}).items()}
     kinds = {
         "missing": sorted(missing),
         "surplus": sorted(surplus),
         "of another shape": [shapes[name] for name in sorted(shapes)],
+        "of another type": [f"{name} ({strange[name]})" for name in sorted(strange)],
         "not finite": not_finite(tensors or {}),
     }
     if told := [f"{kind}: {_few(names)}" for kind, names in kinds.items() if names]:
-        raise ValueError(f"{where}: not {what}; {'; '.join(told)}; {fix}")
+        raise Faulty(f"{where}: not {what}; {'; '.join(told)}; {fix}")
 
 
 def compare(
@@ -53,8 +67,30 @@ def compare(
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names of the tensors that hold NaN or infinity."""
-    floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.is_meta}
+    floating = {name: tensor for name, tensor in tensors.items() if tensor.dtype in FLOATS and not tensor.is_meta}
     return sorted(name for name, tensor in floating.items() if not bool(torch.isfinite(tensor).all()))
+
+
+def types_in(folder: Path) -> dict[str, str]:
+    """Name -> type of the tensors of a folder that no weight has: whoever reads them as floats changes what they say.
+
+    Of files of tensors alone; of a hub id, which is no folder, nothing.
+    """
+    whole = folder / "model.safetensors"
+    found: dict[str, str] = {}
+    for path in [whole] if whole.is_file() else sorted(folder.glob("model-*-of-*.safetensors")):
+        with safe_open(path, "pt") as file:
+            types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 - no mapping
+        found |= {name: kind.lower() for name, kind in types.items() if kind not in FLOAT_NAMES}
+    if not whole.is_file():
+        for path in sorted(folder.glob("pytorch_model*.bin")):
+            found |= _types(load_tensors(path))
+    return {name: kind for name, kind in found.items() if not name.endswith(COUNTS)}
+
+
+def _types(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Name -> type of those that are no weights."""
+    return {name: str(t.dtype).removeprefix("torch.") for name, t in tensors.items() if t.dtype not in FLOATS}
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:

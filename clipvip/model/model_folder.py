@@ -6,6 +6,8 @@ A folder of ours is a transformers folder with a section `clip_vip` in its confi
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,24 +15,21 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer, PretrainedConfig
+from transformers import AutoModel, PretrainedConfig
 from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
 from clipvip.config.base import build
 from clipvip.config.learning import ModelSettings
-from clipvip.model.completeness import load_safetensors, read_json, refuse_faults, why_refused
+from clipvip.model.completeness import Faulty, load_safetensors, read_json, refuse_faults, types_in, why_refused
 from clipvip.model.pixels import Pixels, write_pixels
+from clipvip.model.source import KINDS, ODD, VOCABULARIES, read_config, read_tokenizer
 from clipvip.model.video_encoder import has_temporal, new_proxies
 from clipvip.runtime.files import write_whole
 
 transformers_logging.disable_progress_bar()  # a bar for each file of weights says nothing
-# model_type of config.json -> the class of transformers; OpenCLIP and MetaCLIP checkpoints are mostly of type "clip",
-# the SigLIP 2 ones of a fixed resolution of type "siglip"
-KINDS = {"clip": "CLIPModel", "metaclip_2": "MetaClip2Model", "siglip": "SiglipModel"}
 OWN = ("proxies", "temporal_embedding")
 WEIGHTS = "model.safetensors"
-VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
 TOKENIZER_FILES = (
     *VOCABULARIES,
     "tokenizer_config.json",
@@ -59,7 +58,7 @@ def write_config(config: PretrainedConfig, settings: ModelSettings, folder: Path
 def copy_tokenizer(source: str, folder: Path, pixels: Pixels | None = None, kind: str = "clip") -> None:
     """The tokenizer of a folder (its files, where it has any) or of a hub id, and how pixels are scaled."""
     if not Path(source).is_dir():
-        AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+        read_tokenizer(source).save_pretrained(folder)
     else:
         for path in (Path(source) / name for name in TOKENIZER_FILES):
             if path.is_file() and path.parent.resolve() != folder.resolve():
@@ -68,53 +67,17 @@ def copy_tokenizer(source: str, folder: Path, pixels: Pixels | None = None, kind
         write_pixels(pixels, kind, folder)
 
 
-def has_tokenizer(folder: Path) -> bool:
-    """Whether a tokenizer lies in the folder."""
-    return any((folder / name).is_file() for name in VOCABULARIES)
-
-
-def read_config(source: str | Path) -> PretrainedConfig:
-    """The configuration of the model at `source`; ValueError where there is none, or one of another kind."""
-    try:
-        content, _ = PretrainedConfig.get_config_dict(str(source))
-    except OSError as error:
-        raise ValueError(f"{source}: not a CLIP folder or hub id: {error}") from None
-    if (kind := content.get("model_type")) not in KINDS:
-        raise ValueError(f"{source}: its config.json describes a {kind!r}, not a CLIP; known: {', '.join(KINDS)}")
-    config = CONFIG_MAPPING[kind].from_dict(content)
-    if kind == "siglip":
-        _complete_siglip(config, source)
-    return config
-
-
-def _complete_siglip(config: Any, source: str | Path) -> None:
-    """Padding is read by this tower, so it must be the tokenizer's; a tower without its head reads nothing out."""
-    if not config.vision_config.vision_use_head:
-        raise ValueError(f"{source}: a SigLIP without head (vision_use_head) gives no image embedding; take another")
-    try:
-        pad = AutoTokenizer.from_pretrained(str(source)).pad_token_id
-    except (OSError, ValueError):
-        return  # without a tokenizer the configuration's own stays
-    config.text_config.pad_token_id = config.text_config.pad_token_id if pad is None else pad
-
-
 def read_model(source: str | Path, own: ModelSettings | None) -> tuple[Any, dict[str, Tensor]]:
     """The transformers model at `source` in fp32, and the tensors of ours where `own` says that it is a folder of ours.
 
     ValueError, in one line, for weights that cannot be read, and for every tensor that is missing, surplus, of another
-    shape or not finite.
+    shape or type, or not finite.
     """
     config = read_config(source)
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its report would say in a table what is refused below in a line
-    try:
-        model, report = AutoModel.from_pretrained(
-            str(source), config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
-        )
-    except (OSError, RuntimeError, ValueError, SafetensorError, UnpicklingError) as error:
-        raise ValueError(f"{source}: its weights cannot be read: {why_refused(error)}") from None
-    finally:
-        transformers_logging.set_verbosity(level)
+    what = "a CLIP-ViP with all its weights" if own else "a CLIP with all its weights"
+    fix = "copy or convert it anew" if own else "give a CLIP folder whose weights and config.json belong together"
+    refuse = partial(refuse_faults, source, what=what, fix=fix)
+    model, report = _read(source, config, refuse)
     tensors = _own_tensors(Path(source)) if own else {}
     wanted = _own_shapes(config, own) if own else {}
     misshapen = {name: (found, shape) for name, found, shape in report["mismatched_keys"]}
@@ -124,16 +87,32 @@ def read_model(source: str | Path, own: ModelSettings | None) -> tuple[Any, dict
         if name in wanted and tuple(tensor.shape) != wanted[name]
     }
     surplus = set(report["unexpected_keys"]) - (set(OWN) if own else set())
-    refuse_faults(
-        source,
-        what="a CLIP-ViP with all its weights" if own else "a CLIP with all its weights",
-        fix="copy or convert it anew" if own else "give a CLIP folder whose weights and config.json belong together",
+    refuse(
         missing={*map(str, report["missing_keys"]), *(set(wanted) - set(tensors))},
         surplus={*surplus, *(set(tensors) - set(wanted))},
         misshapen=misshapen,
         tensors={**model.state_dict(), **tensors},
     )
     return model, tensors
+
+
+def _read(source: str | Path, config: PretrainedConfig, refuse: Callable[..., None]) -> tuple[Any, dict[str, Any]]:
+    """The model in fp32, and transformers' report of it; types are looked at first, since reading changes them."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its report would say in a table what is refused in a line
+    try:
+        refuse(types=types_in(Path(source)))
+        model, report = AutoModel.from_pretrained(
+            str(source), config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except Faulty:
+        raise
+    except (OSError, SafetensorError, UnpicklingError, *ODD) as error:
+        said = f"{source}: its weights cannot be read: {why_refused(error)}"
+        raise ValueError(f"{said}; copy or convert the model anew") from None
+    finally:
+        transformers_logging.set_verbosity(level)
+    return model, report
 
 
 def _own_tensors(folder: Path) -> dict[str, Tensor]:

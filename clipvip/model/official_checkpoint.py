@@ -14,7 +14,8 @@ from transformers import CLIPModel, PretrainedConfig
 from clipvip.config.learning import ModelSettings
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.completeness import compare, load_safetensors, load_tensors, refuse_faults
-from clipvip.model.model_folder import WEIGHTS, copy_tokenizer, own_settings, read_config, write_config
+from clipvip.model.model_folder import WEIGHTS, copy_tokenizer, own_settings, write_config
+from clipvip.model.source import read_config
 from clipvip.runtime.files import written
 
 PREFIXES = ("module.", "clipmodel.")
@@ -64,6 +65,8 @@ def to_official(folder: str | Path, path: str | Path) -> None:
     """A folder of ours as the authors' checkpoint; ValueError where the model is not one of proxies and time, or is
     damaged."""
     folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; --to-official takes a model folder of ours")
     settings = own_settings(folder)
     if settings is None or settings.pooling != "proxies" or settings.temporal is False:
         raise ValueError(f"{folder}: the official layout holds proxies with a temporal embedding, and nothing else")

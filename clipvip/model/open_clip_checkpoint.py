@@ -13,8 +13,9 @@ from torch import Tensor
 from transformers import CLIPModel
 
 from clipvip.model.completeness import compare, load_tensors, refuse_faults
-from clipvip.model.model_folder import WEIGHTS, copy_tokenizer, read_config
+from clipvip.model.model_folder import WEIGHTS, copy_tokenizer
 from clipvip.model.official_checkpoint import plain_names
+from clipvip.model.source import read_config
 
 SIGN = "visual.conv1.weight"  # a key that every such file has and no other
 TRANSPOSED = {"visual.proj": "visual_projection.weight", "text_projection": "text_projection.weight"}

@@ -1,11 +1,14 @@
 """How the pixels of a tower are scaled: mean and deviation of its training images, beside its weights."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from transformers.image_processing_base import ImageProcessingMixin
 from transformers.utils import IMAGE_PROCESSOR_NAME
+
+from clipvip.model.completeness import read_json
 
 Colour = tuple[float, float, float]  # RGB, in 0..1
 
@@ -23,18 +26,31 @@ SIGLIP_PIXELS = Pixels((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def read_pixels(source: str | Path, kind: str) -> Pixels:
-    """What the source's preprocessor_config.json says, else what towers of this kind are trained with."""
+    """What the source's preprocessor_config.json says, else what towers of this kind are trained with.
+
+    ValueError where that file is there and no mapping, or its colours are no three numbers each.
+    """
     usual = SIGLIP_PIXELS if kind == "siglip" else CLIP_PIXELS
+    own = Path(source) / IMAGE_PROCESSOR_NAME
     try:
-        content, _ = ImageProcessingMixin.get_image_processor_dict(str(source))
+        content = read_json(own) if own.is_file() else ImageProcessingMixin.get_image_processor_dict(str(source))[0]
     except OSError:
         return usual
     mean, std = content.get("image_mean"), content.get("image_std")
     if mean is None or std is None:
         return usual
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+    if not (_is_colour(mean) and _is_colour(std) and min(std) > 0):
         raise ValueError(f"{source}: {IMAGE_PROCESSOR_NAME}: image_mean and image_std are no three colours each")
     return Pixels((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+
+
+def _is_colour(value: object) -> bool:
+    """Three finite numbers."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(isinstance(part, int | float) and math.isfinite(part) for part in value)
+    )
 
 
 def write_pixels(pixels: Pixels, kind: str, folder: Path) -> None:

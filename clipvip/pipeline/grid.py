@@ -1,7 +1,7 @@
 """The grid: every study of an experiment, each variant and seed resolved to the cells that it needs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -228,9 +228,9 @@ def _studies_in(path: str) -> dict[str, Any]:
     return studies
 
 
-def load(paths: Sequence[str | Path]) -> Grid:
-    """The grid of an experiment given by one or more YAML files, later ones over earlier ones."""
-    return Grid(read_named(paths))
+def load(paths: Sequence[str | Path], changes: Mapping[str, Any] | None = None) -> Grid:
+    """The grid of an experiment given by YAML files, later ones over earlier ones and `changes` over all."""
+    return Grid(merge(read_named(paths), dict(changes or {})))
 
 
 def read_named(paths: Sequence[str | Path]) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def _shared(rows: Sequence[Row]) -> list[str]:
 
 def _of_clip(source: str) -> tuple[int, int, list[str]]:
     """Side of the frames, longest text, and a note where the configuration could not be asked."""
-    from clipvip.model.model_folder import read_config  # seconds of start-up that a refusal does without
+    from clipvip.model.source import read_config  # seconds of start-up that a refusal does without
 
     try:
         config = read_config(source)

@@ -23,6 +23,29 @@ def content_of(source: str) -> str:
     return f"revision {_revision(source)}"
 
 
+def refuse_absent(source: str) -> None:
+    """ValueError, in one line, for a model that is not there: no folder, and no id of the hub that is here or reached.
+
+    Asked once: what loads a model would try for half a minute.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return
+    if path.exists():
+        raise ValueError(f"{source}: a file, where a model folder is read; `clipvip convert` makes one of a checkpoint")
+    if not _is_hub_id(source):
+        raise ValueError(f"{source}: no such folder")
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        if isinstance(try_to_load_from_cache(source, "config.json"), str):
+            return
+    except HFValidationError as error:
+        raise ValueError(f"{source}: no such folder, and no hub id: {str(error).splitlines()[0]}") from None
+    _revision(source)
+
+
 def local_path(source: str, content: str) -> Path:
     """The file or folder itself; of a hub id a copy of that revision, fetched if it is not here yet."""
     path = Path(source).expanduser()
@@ -36,7 +59,13 @@ def local_path(source: str, content: str) -> Path:
 
 def _is_hub_id(source: str) -> bool:
     """`name` or `owner/name`, without what only a path has."""
-    return not source.startswith((".", "/", "~")) and source.count("/") <= 1 and not source.endswith((".pt", ".bin"))
+    files = (".pt", ".bin", ".safetensors")
+    return (
+        bool(source)
+        and not source.startswith((".", "/", "~"))
+        and source.count("/") <= 1
+        and not source.endswith(files)
+    )
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -55,12 +84,11 @@ def _digest(path: str, stamp: tuple[int, int]) -> str:
 def _revision(source: str) -> str:
     """The commit that a hub id stands for now; offline, the one that is here."""
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         if constants.HF_HUB_OFFLINE:
             return Path(snapshot_download(source, local_files_only=True, allow_patterns=list(KEPT))).name
         return str(HfApi().model_info(source).sha)
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        said = str(error).strip().splitlines()[0]
+    except Exception as error:  # its own, and those of the HTTP library below it, which are no OSError
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{source}: no such file or folder, and no model of the hub that is reached: {said}") from None

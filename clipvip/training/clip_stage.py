@@ -14,6 +14,7 @@ from clipvip.evaluation.validation import open_split, validation
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.model_folder import own_settings, read_model
 from clipvip.model.pixels import read_pixels, write_pixels
+from clipvip.model.source import read_tokenizer
 from clipvip.model.tiny_clip import tiny_clip
 from clipvip.model.tokenizer import train_tokenizer
 from clipvip.runtime import cell_files
@@ -75,18 +76,13 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
 
 def _fetch(source: str, folder: Path) -> dict[str, Any]:
     """Copy a CLIP (or SigLIP) of a local folder or of the hub, so that the cell needs nothing else."""
-    from transformers import AutoTokenizer
-
     if own_settings(source) is not None:
         raise ValueError(
             f"clip.source: {source} is a CLIP-ViP, whose proxies and temporal embedding a starting CLIP would lose; "
             "give it as pretrain: {source: ...}"
         )
     clip, _ = read_model(source, None)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"clip.source: {source}: its tokenizer cannot be read: {error}") from None
+    tokenizer = read_tokenizer(source, clip.config.text_config.vocab_size)
     clip.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_pixels(read_pixels(source, clip.config.model_type), clip.config.model_type, folder)

@@ -5,10 +5,10 @@ from typing import Any
 
 from clipvip.config.learning import ModelSettings
 from clipvip.config.stages import WeightsCell
-from clipvip.evaluation.embedding import load_tokenizer
 from clipvip.model.clip_vip import ClipVip
-from clipvip.model.model_folder import copy_tokenizer, has_tokenizer, own_settings, read_config
+from clipvip.model.model_folder import copy_tokenizer, own_settings
 from clipvip.model.official_checkpoint import from_official
+from clipvip.model.source import has_tokenizer, read_config, read_tokenizer
 from clipvip.model.video_encoder import has_temporal
 from clipvip.runtime.content import content_of, local_path
 from clipvip.runtime.context import Run
@@ -30,12 +30,10 @@ def make(settings: WeightsCell, inputs: dict[str, Path], out: Path, run: Run) ->
     own = from_official(place, clip, folder) if place.is_file() else _copy(place, clip, folder, settings.source)
     _agree(own, settings, folder)
     model = ClipVip.from_pretrained(folder)
-    vocabulary = model.config.text_config.vocab_size
-    if (pieces := len(load_tokenizer(out))) > vocabulary:
-        raise ValueError(
-            f"{settings.source}: its text tower knows {vocabulary} tokens, its tokenizer {pieces}; give the folder the "
-            "tokenizer that it was trained with"
-        )
+    try:
+        read_tokenizer(folder, model.config.text_config.vocab_size)
+    except ValueError as error:  # speaks of a copy
+        raise ValueError(str(error).replace(str(folder), settings.source)) from None
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"source": settings.source, "source_content": settings.content, "parameters": parameters}
 

@@ -112,7 +112,7 @@ def test_a_pickle_in_a_folder_is_refused_without_advice(tiny_clip_folder: Path, 
     shutil.copytree(tiny_clip_folder, folder)
     (folder / "model.safetensors").unlink()
     torch.save({"logit_scale": Surprise()}, folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="clip: its weights cannot be read: contains objects other") as caught:
+    with pytest.raises(ValueError, match=r"clip: its weights cannot be read: .*contains objects other") as caught:
         ClipVip.from_pretrained(folder)
     assert "weights_only" not in str(caught.value)
     assert "trust" not in str(caught.value)
@@ -162,5 +162,5 @@ def test_the_kinds_that_are_read_are_named(tiny_clip_folder: Path, tmp_path: Pat
     folder = tmp_path / "other"
     shutil.copytree(tiny_clip_folder, folder)
     (folder / "config.json").write_text(json.dumps({"model_type": "siglip2"}))
-    with pytest.raises(ValueError, match="describes a 'siglip2', not a CLIP; known: clip, metaclip_2, siglip"):
+    with pytest.raises(ValueError, match=r"describes a 'siglip2', not a CLIP; .*\(NaFlex\) cuts each image"):
         ClipVip.from_pretrained(folder)

@@ -150,8 +150,8 @@ def test_the_command_goes_both_ways(tiny_clip_folder: Path, tmp_path: Path, caps
     for wrong, told in (
         (words, "a checkpoint file needs --clip and --out"),
         ([*words, "--to-official", back], "leave out --clip and --out"),
-        (["convert", back, "--clip", str(tmp_path), "--out", ours], "describes a None, not a CLIP"),
         (["convert", str(tmp_path / "gone"), "--to-official", back], "gone: no such file or folder"),
+        (["convert", back, "--clip", str(tmp_path), "--out", ours], "no config.json there"),
     ):
         assert main(wrong) == 2
         assert told in capsys.readouterr().err

@@ -11,7 +11,7 @@ from pathlib import Path
 from clipvip.config.base import merge
 from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
-from clipvip.pipeline.grid import Grid
+from clipvip.pipeline.grid import load
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline import slurm_queue, stores, whole
 from clipvip.pipeline.launch import launched
@@ -25,10 +25,14 @@ from snakemake.exceptions import WorkflowError
 
 
 def read_grid():
-    # The graph of rules shows the stages one by one, as the README's picture does, whatever shares a process.
+    # Files are laid over one another by our own rules, in which steps replace epochs. The graph of rules shows the stages
+    # one by one, as the README's picture does, whatever shares a process.
     apart = {"run": {"pack": False}} if "--rulegraph" in sys.argv else {}
+    given = workflow.overwrite_configfiles
+    usual = [file for file in workflow.configfiles if file not in given]
     try:
-        return Jobs(Grid(merge(config, apart)))
+        changes = merge(dict(workflow.config_settings.config), apart)
+        return Jobs(load([*usual, *given], changes))
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
@@ -112,7 +116,7 @@ def stage_times():
 @functools.cache
 def all_are_asked_for():
     # Asked when the jobs are found: Snakemake knows no targets while it reads these files.
-    # Their tables then share one estimate of training noise, so what is made from tables waits for all of them.
+    # The tables of all studies share one estimate of training noise, so what is made from tables waits for all of them.
     if not workflow.is_main_process:
         return whole.told()
     settings = workflow.dag_settings

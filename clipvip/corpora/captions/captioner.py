@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 
 from clipvip.config.learning import CaptionsSettings
+from clipvip.runtime.content import refuse_absent
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,12 @@ class Captioner:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         try:
+            refuse_absent(str(source))
             processor = AutoProcessor.from_pretrained(source)
             model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
         except (OSError, ValueError) as error:
-            raise ValueError(f"captioner.source: {str(source)!r} is no image-to-text model: {error}") from None
+            said = str(error).strip().splitlines()[0]
+            raise ValueError(f"captioner.source: {str(source)!r} is no image-to-text model: {said}") from None
         return cls(processor, model.eval().to(device))
 
     def save(self, folder: Path) -> None:
