@@ -35,13 +35,9 @@ CONTENTS = {  # of a file that should hold settings or a plan
     "nothing but a comment": b"# nothing\n",
 }
 BY_KIND: dict[Any, tuple[str, ...]] = {
-    kinds.EXPERIMENT: tuple(CONTENTS),
-    kinds.EXPERIMENT_OR_VIDEOS: tuple(CONTENTS),
-    kinds.SPEC: tuple(CONTENTS),
-    kinds.PLAN: tuple(CONTENTS),
-    kinds.TRACKED: tuple(CONTENTS),
-    kinds.LISTED: tuple(CONTENTS),
-    kinds.CSV: ("binary", "cut JSON", "list for a mapping"),
+    **dict.fromkeys((kinds.EXPERIMENT, kinds.EXPERIMENT_OR_VIDEOS, kinds.SPEC, kinds.PLAN), tuple(CONTENTS)),
+    **dict.fromkeys((kinds.TRACKED, kinds.LISTED), tuple(CONTENTS)),
+    **dict.fromkeys((kinds.CSV, kinds.NOTEBOOK), ("binary", "cut JSON", "list for a mapping")),
     kinds.CRATE: ("binary", "cut JSON"),
     kinds.CHECKPOINT: ("binary", "cut JSON"),
     kinds.VIDEO: ("binary", "cut JSON"),
@@ -71,6 +67,7 @@ class Answer(NamedTuple):
 def world(root: Path) -> None:
     """Right inputs below `root`: experiments, results with a study, videos, a model, texts."""
     shutil.copytree(ROOT / "experiments", root / "experiments")
+    shutil.copy(ROOT / "analysis/main.ipynb", root / "main.ipynb")
     write_tables(main(Tree(root)))
     write_captions(root / "captions.csv", write_videos(root / "videos", 6))
     write_tiny_clip(root / "model")
@@ -95,6 +92,8 @@ RIGHT: dict[Any, str] = {
     kinds.CSV: "captions.csv",
     kinds.TEXTS: "texts.txt",
     kinds.CRATE: "texts.txt",
+    kinds.NOTEBOOK: "main.ipynb",
+    kinds.URL: "memory://results",
     kinds.CHECKPOINT: "some.pt",
     kinds.NEW_FILE: "new/file",
     kinds.NEW_FOLDER: "new/folder",
@@ -128,7 +127,12 @@ def cases() -> Iterator[Case]:
         for action in one._actions:
             for kind, given in _wrong(name, action):
                 yield Case(name, action.dest, kind, tuple(_words(name, one, action, given)), given)
-            if action.required and name != "search" and action.choices is None and action.nargs != "*":
+            if (
+                action.required
+                and name not in ("search", "launch", "push", "pull")
+                and action.choices is None
+                and action.nargs != "*"
+            ):
                 said = action.option_strings[0] if action.option_strings else "required"  # or the last positional
                 yield Case(name, action.dest, "left out", tuple(_words(name, one, action, None)), said)
     yield Case("", "", "unknown command", ("serch",), "serch")
@@ -172,6 +176,8 @@ def _wrong(command: str, action: argparse.Action) -> Iterator[tuple[str, str]]:
         named = ("nonsense", "ftp://x/y", "sqlite:////nowhere.db", "sqlite:///missing/x.db", "sqlite:///results")
         about = ("no URI", "unknown scheme", "database at the root", "missing folder", "folder for a file")
         yield from zip(about, named, strict=True)
+    elif isinstance(kind, kinds.Url):
+        yield from (("no URI", "nonsense"), ("unknown scheme", "nowhere://x"), ("missing folder", "s3://"))
     elif isinstance(kind, kinds.Device):
         yield from (("unknown device", "cdua"), ("no such number", "cuda:99"), ("no number", "cpu:x"))
     elif (command, action.dest) in NAMES:

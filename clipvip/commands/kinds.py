@@ -140,6 +140,17 @@ class Store:
             raise ValueError(f"{word}: the database would be {path.absolute()}, and its folder is not there; {few}")
 
 
+class Url:
+    """A place that fsspec opens, by its URL."""
+
+    def __call__(self, word: str) -> str:
+        """The word, unseen."""
+        scheme, found, rest = word.partition("://")
+        if not (found and rest and scheme.isascii() and scheme.replace("+", "").isalnum()):
+            raise argparse.ArgumentTypeError(f"{word!r} is no URL, such as s3://bucket/results or file:///elsewhere")
+        return word
+
+
 class Device:
     """A torch device."""
 
@@ -179,12 +190,13 @@ LISTED = Place("the list of a workflow, such as results/mini/jobs.json")
 RESULTS = Place("a folder of results, such as results", file=False, folder=True)
 VIDEOS = Place("a folder of videos", file=False, folder=True)
 VIDEO = Place("a video")
+NOTEBOOK = Place("a notebook, such as analysis/main.ipynb")
 CSV = Place("a csv with columns path and text")
 TEXTS = Place("a UTF-8 text file")
 CRATE = Place("a file that `clipvip export` wrote")
 CHECKPOINT = Place("a checkpoint file or a model folder", folder=True)
 NEW_FILE = Place("a file to write", new=True)
 NEW_FOLDER = Place("a folder to write", file=False, folder=True, new=True)
-MODEL, STORE, DEVICE = Model(), Store(), Device()
+MODEL, STORE, DEVICE, URL = Model(), Store(), Device(), Url()
 PROCESSES = whole(1, 4096)
 FRAMES = whole(1, 4096)

@@ -4,10 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from clipvip.commands.kinds import NEW_FILE, RESULTS, STUDY, TEXTS, Place, whole
+from clipvip.commands.kinds import NEW_FILE, NOTEBOOK, RESULTS, STUDY, TEXTS, whole
 from clipvip.commands.parsing import command
-
-NOTEBOOK = Place("a notebook, such as analysis/main.ipynb")
 
 
 def _ui(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from clipvip.commands import USUAL
-from clipvip.commands.kinds import EXPERIMENT
+from clipvip.commands.kinds import EXPERIMENT, URL
 from clipvip.commands.parsing import command
 
 
@@ -33,5 +33,5 @@ def add(commands: Any) -> None:
         ("pull", "bring cells of an experiment from there that are not here, checked on arrival", _pull),
     ):
         one = command(commands, name, do, about, [f"clipvip {name} s3://bucket/results experiments/mini.yaml"])
-        one.add_argument("url", help="for example s3://bucket/results (needs s3fs) or file:///elsewhere")
+        one.add_argument("url", type=URL, help="for example s3://bucket/results (needs s3fs) or file:///elsewhere")
         one.add_argument("experiment", type=EXPERIMENT, nargs="*", default=[USUAL], help="YAML files")

@@ -29,7 +29,7 @@ class RunOptions(BaseModel):
     """recompute activations in the backward pass: less memory, a third more time"""
     checkpoint_seconds: float | None = Field(None, ge=0, le=1e9, allow_inf_nan=False)
     """seconds between checkpoints of training; null: 120"""
-    stuck_minutes: float = Field(STUCK_MINUTES, gt=0)
+    stuck_minutes: float = Field(STUCK_MINUTES, gt=0, le=1e6, allow_inf_nan=False)
     """minutes without a sign of another process after which it counts as stuck, which ends the job"""
     verify: bool = False
     """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""

@@ -36,7 +36,10 @@ def run(notebook: Path, folder: Path, out: Path) -> None:
     read_plan(folder)  # before a kernel starts
     if not notebook.is_file():
         raise ValueError(f"{notebook}: no such notebook; analysis/ holds those of the studies")
-    cells: Any = nbformat.read(notebook, as_version=4)
+    try:
+        cells: Any = nbformat.read(notebook, as_version=4)
+    except (ValueError, AttributeError, nbformat.ValidationError):
+        raise ValueError(f"{notebook}: no notebook (JSON with cells); analysis/ holds those of the studies") from None
     client = NotebookClient(cells, kernel_name=KERNEL, timeout=None, record_timing=False)
     client.resources = {"metadata": {"path": str(Path.cwd())}}
     try:
