@@ -39,6 +39,11 @@ class Clips:
             held = work / "unreadable" / corpus.name
             self.quarantine = Quarantine(held, allowed=manifest.max_bad(corpus), where=corpus)
 
+    @property
+    def size(self) -> int:
+        """Side of its square frames [pixels]."""
+        return self._frames.size
+
     def sample(self, clip_id: str, num_frames: int, rng: np.random.Generator | None) -> Frames:
         """`num_frames` frames; random within the sampling rule if `rng` is given."""
         return self.chosen(clip_id, _sampling(num_frames, rng))

@@ -5,6 +5,7 @@ Sequence of `proxies`: [M proxies, N * L patches], frame after frame; of `full`:
 class token (SigLIP) has one token less, and its own head reads all of them.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,8 @@ from clipvip.model import image_tower
 from clipvip.model.attention import attend, proxy_attention
 from clipvip.model.layers import Attention, run_layer
 from clipvip.model.pixels import CLIP_PIXELS, Pixels
+
+SHAPES = 64  # of a layer's input that are compiled: videos, frames, the last of an epoch, validations
 
 
 def normalise(
@@ -62,6 +65,7 @@ class VideoEncoder(nn.Module):
         self.vision_model = vision_model
         self.visual_projection = visual_projection
         self.recompute = False
+        self._layer: Callable[[Any, Tensor, Attention], Tensor] = run_layer
         weight = vision_model.embeddings.position_embedding.weight
         width = weight.shape[1]
 
@@ -81,13 +85,18 @@ class VideoEncoder(nn.Module):
         layers = self.vision_model.encoder.layers
         for layer in layers[:-1]:
             if self.recompute and torch.is_grad_enabled():
-                tokens = checkpoint(run_layer, layer, tokens, attention, use_reentrant=False)
+                tokens = checkpoint(self._layer, layer, tokens, attention, use_reentrant=False)
             else:
-                tokens = run_layer(layer, tokens, attention)
+                tokens = self._layer(layer, tokens, attention)
         embedding = unit(self.visual_projection(image_tower.read(self.vision_model, tokens, attention)))
         if self.settings.pooling != "mean":
             return embedding
         return unit(rearrange(embedding, "(b n) d -> b n d", b=len(pixels)).mean(dim=1))
+
+    def compile_layers(self, backend: str) -> None:
+        """Compile the layer, once for each shape of its input: all layers but the last share what comes out."""
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
+        self._layer = torch.compile(run_layer, backend=backend, dynamic=False)
 
     def tokens(self, pixels: Tensor) -> tuple[Tensor, Attention]:
         """What enters the first layer, and how it attends there."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from clipvip.config.base import digest
 from clipvip.config.data import CorpusSettings
 from clipvip.config.registry import JOB_RULES, PREPARE, SHARD, STAGES, VARIANT
+from clipvip.config.resources import asks
 from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.plans import plan_of
@@ -123,7 +124,13 @@ class Jobs:
         return ["run", *self.specs(job), *self._how(job), *self._live(job)]
 
     def _how(self, job: Job) -> list[str]:
-        return words(self.grid.experiment.run) if JOB_RULES[job.rule].accelerator else []
+        if not JOB_RULES[job.rule].accelerator:
+            return []
+        run = self.grid.experiment.run
+        if run.workers and run.loader_mb is None:  # a quarter of what the job may have
+            asked = asks(run, job.rule).memory_mb
+            run = run.model_copy(update={"loader_mb": max(1, asked // (4 * max(1, run.gpus)))})
+        return words(run)
 
     def _live(self, job: Job) -> list[str]:
         if not self.live or not JOB_RULES[job.rule].accelerator:

@@ -6,8 +6,7 @@ a run; a checkpoint holds all that the run is.
 
 import math
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,13 +15,15 @@ from tqdm import tqdm
 
 from clipvip.config.learning import OptimSettings
 from clipvip.config.stages import Terms
-from clipvip.data.batches import Batch, Batches, stream
+from clipvip.data.batches import Batch, Batches
+from clipvip.data.loader import stream
 from clipvip.evaluation.validation import RECALLS
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss
 from clipvip.runtime import checkpoint, distributed, stopping
 from clipvip.runtime.context import Run
 from clipvip.training import gradient_cache, optimiser
+from clipvip.training.meter import Due, Meter
 from clipvip.training.schedule import num_steps, rate
 
 VIDEO_TEXT: Terms = ({"video": ("subtitle",)},)  # videos and their texts, the loss of fine-tuning too
@@ -96,20 +97,6 @@ class State:
             checkpoint.save(run.work, progress.step, state)
 
 
-@dataclass
-class _Due:
-    """Whether so many seconds have passed since it was last so."""
-
-    seconds: float
-    since: float = field(default_factory=time.monotonic)
-
-    def now(self) -> bool:
-        if time.monotonic() - self.since <= self.seconds:
-            return False
-        self.since = time.monotonic()
-        return True
-
-
 def fit(
     model: ClipVip,
     batches: Batches,
@@ -127,11 +114,11 @@ def fit(
     `validate` is asked after each step count in `validate_at` (0: before the first) and its metrics join
     the history as `val/...`; with `keep_best` the weights of the highest mean recall are the ones that stay.
     """
-    device, state = torch.device(run.device), _state(model, settings, run)
+    state = _state(model, settings, run)
     progress = state.begin(run)
     steps, only = num_steps(settings, batches.per_epoch), distributed.rank() == 0
-    every, shows = max(1, steps // LOGGED), _Due(15.0)
-    saves = _Due(CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds)
+    every, shows = max(1, steps // LOGGED), Due(15.0)
+    saves = Due(CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds)
 
     def look() -> Figures:
         return _look(model, progress, validate, keep_best) if validate and progress.step in validate_at else {}
@@ -139,27 +126,35 @@ def fit(
     if progress.step == 0 and (seen := look()):
         progress.history.append({"step": 0, **seen})
     own = replace(batches, part=(distributed.rank(), distributed.size()))
+    meter = Meter(model, run.device, DTYPES.get(settings.precision))
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
     with stopping.at_steps() as asked:
-        for batch in stream(own, progress.step, steps, run.workers):
-            clock, lr = time.perf_counter(), rate(progress.step, steps, settings)
+        for batch in meter.timed(_ahead(own, progress.step, steps, run)):
+            lr = rate(progress.step, steps, settings)
             optimiser.prepare(state.optimiser, settings, lr, progress.step)
-            figures = {"lr": lr, **_step(state, batch.to(device), terms, settings, run.micro_batch)}
+            figures = {"lr": lr, **_step(state, batch, terms, settings, run.micro_batch)}
             progress.step += 1
-            figures["clips_per_s"] = batches.size / (time.perf_counter() - clock)
-            figures |= look()
-            if progress.step % every == 0 or progress.step == steps or any(key.startswith("val/") for key in figures):
+            meter.stepped(batch, batches.size)
+            seen = look()
+            if progress.step % every == 0 or progress.step == steps or seen:
+                figures |= {**meter.row(), **seen}
                 progress.history.append({"step": progress.step, **figures})
                 if only:
                     run.log(progress.step, figures)
             _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
             bar.update()
             if bar.disable and only and shows.now():
-                print(f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}", file=sys.stderr, flush=True)
+                said = f"{progress.step}/{steps} steps, loss {figures['loss']:.3f}, {meter.said()}"
+                print(f"{name}: {said}", file=sys.stderr, flush=True)
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
     return progress.history
+
+
+def _ahead(batches: Batches, start: int, stop: int, run: Run) -> Iterator[Batch]:
+    how = {"bound": run.loader_bytes, "micro_batch": run.micro_batch}
+    return stream(batches, start, stop, run.workers, device=torch.device(run.device), **how)
 
 
 def _save_if_due(state: State, run: Run, progress: Progress, *, asked: bool, due: bool) -> None:
@@ -177,7 +172,7 @@ def _state(model: ClipVip, settings: OptimSettings, run: Run) -> State:
     model.to(device).train()
     model.video.recompute = run.recompute
     if run.compile:
-        model.video.compile(backend=run.compile)
+        model.video.compile_layers(run.compile)
     return State(
         model, optimiser.adamw(model, settings), torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
     )

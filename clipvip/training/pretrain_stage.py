@@ -82,6 +82,7 @@ def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, ru
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
         with_frame=any("frame" in term for term in settings.terms),
+        shuffle=settings.optim.shuffle,
         keep_partial=settings.optim.keep_partial,
     )
 
