@@ -114,22 +114,19 @@ def fit(
     `validate` is asked after each step count in `validate_at` (0: before the first) and its metrics join
     the history as `val/...`; with `keep_best` the weights of the highest mean recall are the ones that stay.
     """
-    state = _state(model, settings, run)
-    progress = state.begin(run)
+    progress = (state := _state(model, settings, run)).begin(run)
     steps, only = num_steps(settings, batches.per_epoch), distributed.rank() == 0
-    every, shows = max(1, steps // LOGGED), Due(15.0)
-    saves = Due(CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds)
+    every, shows, saves = max(1, steps // LOGGED), Due(15.0), Due(_between_checkpoints(run))
 
     def look() -> Figures:
         return _look(model, progress, validate, keep_best) if validate and progress.step in validate_at else {}
 
     if progress.step == 0 and (seen := look()):
         progress.history.append({"step": 0, **seen})
-    own = replace(batches, part=(distributed.rank(), distributed.size()))
     meter = Meter(model, run.device, DTYPES.get(settings.precision))
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
     with stopping.at_steps() as asked:
-        for batch in meter.timed(_ahead(own, progress.step, steps, run)):
+        for batch in meter.timed(_ahead(batches, progress.step, steps, run)):
             lr = rate(progress.step, steps, settings)
             optimiser.prepare(state.optimiser, settings, lr, progress.step)
             figures = {"lr": lr, **_step(state, batch, terms, settings, run.micro_batch)}
@@ -144,17 +141,22 @@ def fit(
             _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
             bar.update()
             if bar.disable and only and shows.now():
-                said = f"{progress.step}/{steps} steps, loss {figures['loss']:.3f}, {meter.said()}"
-                print(f"{name}: {said}", file=sys.stderr, flush=True)
+                done = f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}"
+                print(f"{done}, {meter.said()}", file=sys.stderr, flush=True)
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
     return progress.history
 
 
+def _between_checkpoints(run: Run) -> float:
+    return CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds
+
+
 def _ahead(batches: Batches, start: int, stop: int, run: Run) -> Iterator[Batch]:
+    own = replace(batches, part=(distributed.rank(), distributed.size()))
     how = {"bound": run.loader_bytes, "micro_batch": run.micro_batch}
-    return stream(batches, start, stop, run.workers, device=torch.device(run.device), **how)
+    return stream(own, start, stop, run.workers, device=torch.device(run.device), **how)
 
 
 def _save_if_due(state: State, run: Run, progress: Progress, *, asked: bool, due: bool) -> None:

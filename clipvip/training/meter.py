@@ -70,8 +70,13 @@ class Meter:
 
     def row(self) -> dict[str, float]:
         """The figures since the last row, by the names of `cell_files.TIMES`."""
+        self._last = self._figures()
+        self._clear()
+        return self._last
+
+    def _figures(self) -> dict[str, float]:
         seconds = self._wait + self._busy
-        self._last = {
+        return {
             "data_wait_s": self._wait / self._steps,
             "step_s": self._busy / self._steps,
             "clips_per_s": self._clips / seconds,
@@ -79,12 +84,10 @@ class Meter:
             "tflops": self._flops / seconds / 1e12,
             "share_of_peak": self._flops / seconds / self._rate,
         }
-        self._clear()
-        return self._last
 
     def said(self) -> str:
         """The figures so far in a line."""
-        found = self.row() if self._steps else self._last
+        found = self._figures() if self._steps else self._last
         return (
             f"{found['clips_per_s']:.1f} clips/s, {found['tokens_per_s']:.0f} tokens/s, step {found['step_s']:.3g} s, "
             f"data wait {found['data_wait_s']:.3g} s, {found['tflops']:.3g} TFLOP/s, "
