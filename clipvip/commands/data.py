@@ -102,8 +102,8 @@ def add(commands: Any) -> None:
         "--shards",
         type=positive,
         metavar="CLIPS",
-        help="the source is a corpus cell, results/cells/corpus/<key>: write its training clips in a drawn order to tar "
-        "shards of so many, to be read as a corpus of format webdataset",
+        help="the source is a corpus cell, results/cells/corpus/<key>: write its training clips, in a drawn order, to "
+        "tar shards of so many, which are read as a corpus of format webdataset",
     )
     one.add_argument("--resize", choices=("squash", "crop"), default="squash", help="--shards: as frames.resize")
     one.add_argument("--workers", type=positive, default=1, help="processes (default: 1)")

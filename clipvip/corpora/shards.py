@@ -8,14 +8,14 @@ a corpus of the format `webdataset`. In the folder also lie `unreadable.csv` and
 import csv
 import io
 import json
+import shutil
 import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -23,9 +23,11 @@ from tqdm import tqdm
 from clipvip.config.data import FramesSettings
 from clipvip.corpora.prepare import JOURNALS, RECEIPT, RECIPE, same_recipe
 from clipvip.data import manifest
+from clipvip.data.clip_ids import Ids
 from clipvip.data.clips import Clips
 from clipvip.data.media import still_frames
 from clipvip.data.media.file_header import VideoError
+from clipvip.data.text_store import Sentences
 from clipvip.data.unreadable import UNREADABLE
 from clipvip.runtime.files import write_whole, written
 
@@ -37,7 +39,7 @@ class ShardRecipe:
     clips: int = 1000  # of a shard
     fps: float = 3.0  # frames a second at most
     side: int = 224  # of the square, pixels: `frames.size` of the experiment
-    resize: str = "squash"  # `frames.resize`
+    resize: Literal["squash", "crop"] = "squash"  # `frames.resize`
     antialias: bool = True  # `frames.antialias`
     quality: int = 2  # MJPEG's quantiser: lower is better and larger
     seed: int = 0  # of the order
@@ -65,60 +67,76 @@ def write_shards(
     same_recipe(journals / RECIPE, {**asdict(recipe), "clips_in_all": len(ids)})
     count = -(-len(ids) // recipe.clips)
     todo = [n for n in range(shard, count, num_shards) if not (journals / f"{n:06d}.json").is_file()]
-    with tqdm(total=len(todo), desc="shards", unit="shard", disable=None) as bar:
-        for _ in _made(todo, partial(_shard, corpus, out, recipe), processes):
-            bar.update()
+    if todo:
+        written_in = journals / f"texts-{shard}-of-{num_shards}"
+        Sentences.write(manifest.scan(corpus, ["clip_id", "text"], split="train"), ids, written_in)
+        with tqdm(total=len(todo), desc="shards", unit="shard", disable=None) as bar:
+            for _ in _made(todo, _Source.of(corpus, ids, written_in, out, recipe), processes):
+                bar.update()
+        shutil.rmtree(written_in)
     made = sorted(journals.glob("[0-9]*.json"))
     if len(made) < count:
         return {"shards": count, "done": len(made)}
     return _finish(made, out, recipe)
 
 
-def _made(todo: list[int], make: Any, processes: int) -> Iterator[None]:
+@dataclass(frozen=True)
+class _Source:
+    """What every tar is made from, read once and shared by the processes."""
+
+    ids: Ids
+    order: np.ndarray
+    clips: Clips
+    texts: Sentences
+    out: Path
+    recipe: ShardRecipe
+
+    @classmethod
+    def of(cls, corpus: Path, ids: Ids, texts: Path, out: Path, recipe: ShardRecipe) -> "_Source":
+        frames = FramesSettings(size=recipe.side, resize=recipe.resize, antialias=recipe.antialias, fps=recipe.fps)
+        order = np.random.default_rng(recipe.seed).permutation(len(ids))
+        return cls(ids, order, Clips(corpus, None, frames), Sentences(texts, ids), out, recipe)
+
+
+_given: list[_Source] = []  # in a process of the pool
+
+
+def _made(todo: list[int], source: _Source, processes: int) -> Iterator[int]:
     if processes == 1:
-        yield from map(make, todo)
+        for number in todo:
+            yield _shard(source, number)
         return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(make, todo)
+    with ProcessPoolExecutor(processes, initializer=_given.append, initargs=(source,)) as pool:
+        yield from pool.map(_given_shard, todo)
 
 
-def _shard(corpus: Path, out: Path, recipe: ShardRecipe, number: int) -> None:
-    """One tar, and the note that it is done."""
-    ids = manifest.clip_ids(corpus, split="train")
-    order = np.random.default_rng(recipe.seed).permutation(len(ids))
-    own = ids.take(order[number * recipe.clips : (number + 1) * recipe.clips])
-    texts = _texts(corpus, set(own))
-    frames = FramesSettings.model_validate(
-        {"size": recipe.side, "resize": recipe.resize, "antialias": recipe.antialias, "fps": recipe.fps}
-    )
-    clips, bad, seen = Clips(corpus, None, frames), dict[str, str](), 0
-    target = out / f"{number:06d}.tar"
+def _given_shard(number: int) -> int:
+    return _shard(_given[0], number)
+
+
+def _shard(source: _Source, number: int) -> int:
+    """One tar, and the note that it is done; its number."""
+    recipe, bad, seen = source.recipe, dict[str, str](), 0
+    own = source.ids.take(source.order[number * recipe.clips : (number + 1) * recipe.clips])
+    target = source.out / f"{number:06d}.tar"
     with written(target) as beside, tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as tar:
         for place, clip_id in enumerate(own):
             try:
-                pictures = clips.chosen(clip_id, np.arange)
+                pictures = source.clips.chosen(clip_id, np.arange)
             except VideoError as error:
                 bad[clip_id] = error.reason
                 continue
             seen += len(pictures)
-            said = {"clip_id": clip_id, "text": texts[clip_id]}
-            _add(tar, f"{place:06d}.mkv", still_frames.encode(pictures, recipe.fps, recipe.quality))
-            _add(tar, f"{place:06d}.json", json.dumps(said, ensure_ascii=False).encode())
+            said = {"clip_id": clip_id, "text": source.texts[clip_id]}
+            add(tar, f"{place:06d}.mkv", still_frames.encode(pictures, recipe.fps, recipe.quality))
+            add(tar, f"{place:06d}.json", json.dumps(said, ensure_ascii=False).encode())
     note = {"clips": len(own) - len(bad), "frames": seen, "bytes": target.stat().st_size, "unreadable": bad}
-    write_whole(out / JOURNALS / f"{number:06d}.json", json.dumps(note))
+    write_whole(source.out / JOURNALS / f"{number:06d}.json", json.dumps(note))
+    return number
 
 
-def _texts(corpus: Path, own: set[str]) -> dict[str, list[str]]:
-    """Texts of these clips, in order."""
-    found: dict[str, list[str]] = {}
-    for batch in manifest.scan(corpus, ["clip_id", "text"], split="train"):
-        for clip_id, text in zip(batch["clip_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            if clip_id in own:
-                found.setdefault(clip_id, []).append(text)
-    return found
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Append a member that holds nothing of the machine or the time."""
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content), 0o644
     tar.addfile(member, io.BytesIO(content))

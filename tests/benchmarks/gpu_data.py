@@ -12,7 +12,7 @@ import torch
 
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.corpora.corpus_stage import make
-from clipvip.corpora.shards import _add
+from clipvip.corpora.shards import add
 from clipvip.data import manifest
 from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clips import Clips
@@ -42,9 +42,9 @@ def shards(folder: Path, clips: int, *, frames: int, size: int, of: int = 512) -
     for start in range(0, clips, of):
         with tarfile.open(folder / "shards" / f"{start // of:06d}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
             for number in range(start, min(start + of, clips)):
-                _add(tar, f"{number:08d}.mkv", made[number % len(made)])
+                add(tar, f"{number:08d}.mkv", made[number % len(made)])
                 said = {"clip_id": f"clip{number}", "text": " ".join(rng.choice(WORDS, SPOKEN))}
-                _add(tar, f"{number:08d}.json", json.dumps(said).encode())
+                add(tar, f"{number:08d}.json", json.dumps(said).encode())
     out = folder / "corpus"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
