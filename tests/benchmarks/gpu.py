@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import gpu_data
 import torch
@@ -20,6 +21,7 @@ from gpu_bench import BF16, Bench, say
 from gpu_parts import end_to_end, loader_alone, profile, resident, same_everywhere
 from model_steps import B16, B32, TINY
 
+from clipvip.model import video_encoder
 from clipvip.runtime.matrix_rate import matrix_rate
 
 MARK = 0.45  # of the measured matrix rate, end to end
@@ -51,6 +53,15 @@ def card(bench: Bench) -> None:
     )
 
 
+def without_kernels(bench: Bench, count: int, pieces: Any, **how: Any) -> None:
+    """The same with torch's own attention in place of the kernel for frames of few patches."""
+    found, video_encoder.has_kernels = video_encoder.has_kernels, lambda: False
+    try:
+        resident(bench, "B/32 resident, compiled, torch's attention", B32, count, pieces, **how)
+    finally:
+        video_encoder.has_kernels = found
+
+
 def run_all(bench: Bench, workers: int) -> None:
     """Every part, the most telling first."""
     pieces = gpu_data.tokenizer()
@@ -75,6 +86,7 @@ def run_all(bench: Bench, workers: int) -> None:
     bench.guarded("loader", 30, lambda: loader_alone(bench, batches(big), workers, 6, micro_batch=small))
     name = "resident, compiled"
     bench.guarded(name, 90, lambda: resident(bench, f"B/32 {name}", B32, mid, pieces, **compiled))
+    bench.guarded("without the kernel", 60, lambda: without_kernels(bench, mid, pieces, **compiled))
     bench.guarded("profile", 30, lambda: profile(bench, B32, mid, pieces, **compiled))
     name = "end to end from shards, compiled"
     cache = {"micro_batch": mid, **compiled}
