@@ -12,16 +12,19 @@ import os
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gpu_data
 import torch
+from einops import rearrange
 from gpu_bench import BF16, Bench, say
 from gpu_parts import end_to_end, loader_alone, profile, resident, same_everywhere
 from model_steps import B16, B32, TINY
 
 from clipvip.model import video_encoder
+from clipvip.model.attention import proxy_attention
 from clipvip.runtime.matrix_rate import matrix_rate
 
 MARK = 0.45  # of the measured matrix rate, end to end
@@ -53,6 +56,42 @@ def card(bench: Bench) -> None:
     )
 
 
+def kernels(bench: Bench) -> None:
+    """The kernel for frames of few patches against torch's attention; where it fails, nothing below uses it."""
+    if bench.device.type != "cuda":
+        return
+    found, video_encoder.has_kernels = video_encoder.has_kernels, lambda: False
+    assert found()
+    from clipvip.model.frame_kernels import frame_attention
+
+    shape = {"num_heads": 12, "num_proxies": 4, "num_frames": 12}
+    qkv = torch.randn(64, 592, 3 * 768, device=bench.device, dtype=BF16, requires_grad=True)
+    back = torch.randn(64, 592, 768, device=bench.device, dtype=BF16)
+
+    def plain(packed: torch.Tensor) -> torch.Tensor:
+        parts = (rearrange(part, "b t (h d) -> b h t d", h=12) for part in packed.chunk(3, dim=-1))
+        return rearrange(proxy_attention(*parts, num_proxies=4, num_frames=12), "b h t d -> b t (h d)")
+
+    def both(call: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = call(given)
+        return out, torch.autograd.grad(out, given, back.to(out.dtype))[0]
+
+    precise = qkv.detach().float().requires_grad_()
+    truth = both(plain, precise)
+    for name, call in (("kernel", lambda packed: frame_attention(packed, **shape)), ("torch", plain)):
+        far = [float((one - other).norm() / other.norm()) for one, other in zip(both(call, qkv), truth, strict=True)]
+        torch.cuda.synchronize()
+        clock = time.perf_counter()
+        for _ in range(10):
+            both(call, qkv)
+        torch.cuda.synchronize()
+        say(
+            f"   {name}: {100 * (time.perf_counter() - clock):.2f} ms forth and back, errors {far[0]:.1e}, {far[1]:.1e}"
+        )
+        assert max(far) < 2e-2, name
+    video_encoder.has_kernels = found
+
+
 def without_kernels(bench: Bench, count: int, pieces: Any, **how: Any) -> None:
     """The same with torch's own attention in place of the kernel for frames of few patches."""
     found, video_encoder.has_kernels = video_encoder.has_kernels, lambda: False
@@ -75,6 +114,7 @@ def run_all(bench: Bench, workers: int) -> None:
         return gpu_data.batches(corpus, pieces, size=side, frames=frames, batch_size=size, shuffle=shuffle)
 
     bench.guarded("card", 40, lambda: card(bench))
+    bench.guarded("kernel", 60, lambda: kernels(bench))
     bench.guarded(
         "shards",
         60,
