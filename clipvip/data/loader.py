@@ -5,6 +5,7 @@ that is read ahead: as many as the bound allows, used in turn. A batch is put to
 the training; for a GPU the slots are pinned, and the next batch is copied while the present one is computed.
 """
 
+import gc
 import math
 import shutil
 import sys
@@ -153,6 +154,7 @@ class _Coming:
             sampler=self._tasks,
             num_workers=workers,
             prefetch_factor=chosen.ahead,
+            worker_init_fn=_left_alone,
             generator=torch.Generator(),  # it draws a seed at its start; from here, so that a resumed run draws no more
         )
         self._parts = iter(loader)  # starts the processes, before any memory is pinned
@@ -178,7 +180,8 @@ class _Coming:
             video[rows].copy_(self.slots[slot, :count], non_blocking=True)
             frame[rows].copy_(self.stills[slot, :count], non_blocking=True)
             if video.is_cuda:
-                under_way.append(torch.cuda.current_stream(self.device).record_event())
+                arrived = torch.cuda.Event(blocking=True)  # who waits leaves the core to those that read
+                under_way.append(torch.cuda.current_stream(self.device).record_event(arrived))
             told.append(part)
             row += count
         for event in under_way:
@@ -186,6 +189,12 @@ class _Coming:
         _check(batches)
         batch = batches.joined(video, frame, told)
         return batch if self.device is None else batch.to(self.device)
+
+
+def _left_alone(_: int) -> None:
+    """What a process was born with is not looked through for what may go: it would copy all of it, and all processes
+    would do so at about the same time."""
+    gc.freeze()
 
 
 def _check(batches: Batches) -> None:

@@ -25,6 +25,7 @@ from clipvip.model.layers import Attention, converted, run_layer
 from clipvip.model.pixels import CLIP_PIXELS, Pixels
 
 HALVES = (torch.bfloat16, torch.float16)
+Scale = tuple[Tensor, Tensor]  # mean and deviation of a channel's values, each [3], in the format of the pixels
 MOST_AT_ONCE = 64  # tokens of a frame and its proxies that one tile of the kernel holds
 SHAPES = 64  # of a layer's input that are compiled: videos, frames, the last of an epoch, validations
 
@@ -45,9 +46,24 @@ def normalise(
     scaling: Pixels = CLIP_PIXELS,
 ) -> Float[Tensor, "batch frames 3 height width"]:
     """Decoded frames (0..255, channels last) as the tower wants them, on the device where they are."""
-    mean = torch.tensor(scaling.mean, dtype=dtype, device=pixels.device) * 255
-    std = torch.tensor(scaling.std, dtype=dtype, device=pixels.device) * 255
-    return rearrange(pixels.to(dtype).sub_(mean).div_(std), "b n h w c -> b n c h w")
+    return _scaled(pixels, levels(scaling, dtype, pixels.device))
+
+
+def _scaled(pixels: Tensor, scale: Scale) -> Tensor:
+    return rearrange(pixels.to(scale[0].dtype).sub_(scale[0]).div_(scale[1]), "b n h w c -> b n c h w")
+
+
+def levels(scaling: Pixels, dtype: torch.dtype, device: torch.device) -> Scale:
+    """Mean and deviation of a channel's values 0..255."""
+    mean, std = (torch.tensor(values, dtype=dtype, device=device) * 255 for values in (scaling.mean, scaling.std))
+    return mean, std
+
+
+@functools.lru_cache(maxsize=32)
+def _kept_levels(scaling: Pixels, dtype: torch.dtype, device: torch.device) -> Scale:
+    """Brought to a GPU once: that is to wait for it."""
+    with torch.inference_mode(mode=False):
+        return levels(scaling, dtype, device)
 
 
 def unit(vectors: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows dim"]:
@@ -57,8 +73,7 @@ def unit(vectors: Float[Tensor, "*rows dim"]) -> Float[Tensor, "*rows dim"]:
 
 def cut(
     pixels: UInt8[Tensor, "batch frames height width 3"] | Float[Tensor, "batch frames 3 height width"],
-    dtype: torch.dtype,
-    scaling: Pixels,
+    scale: Scale,
     side: int,
 ) -> Float[Tensor, "batch frames patches values"]:
     """Frames, normalised, cut into patches: what a product turns into what the convolution of the patches gives.
@@ -66,7 +81,8 @@ def cut(
     On a GPU that takes a tenth of the time of the convolution. Under autocast they are in its format.
     """
     if pixels.dtype == torch.uint8:
-        pixels = normalise(pixels, dtype, scaling)
+        pixels = _scaled(pixels, scale)
+    dtype = scale[0].dtype
     if torch.is_autocast_enabled(pixels.device.type):
         dtype = torch.get_autocast_dtype(pixels.device.type)
     return rearrange(pixels.to(dtype), "b n c (h p) (w q) -> b n (h w) (c p q)", p=side, q=side)
@@ -172,7 +188,8 @@ class VideoEncoder(nn.Module):
                 f"frames are {size[0]} x {size[1]} pixels; expected {embeddings.image_size} x {embeddings.image_size}"
             )
         if pixels.is_cuda:
-            rows = self._cut(pixels, kernel.weight.dtype, self.pixels, embeddings.patch_size)
+            scale = _kept_levels(self.pixels, kernel.weight.dtype, pixels.device)
+            rows = self._cut(pixels, scale, embeddings.patch_size)
             patches = F.linear(rows, kernel.weight.flatten(1), kernel.bias)
         else:
             if uint8:

@@ -22,6 +22,7 @@ from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss
 from clipvip.runtime import checkpoint, distributed, stopping
 from clipvip.runtime.context import Run
+from clipvip.runtime.settled import settled
 from clipvip.training import gradient_cache, optimiser
 from clipvip.training.meter import Due, Meter
 from clipvip.training.schedule import num_steps, rate
@@ -125,23 +126,25 @@ def fit(
         progress.history.append({"step": 0, **seen})
     meter = Meter(model, run.device, DTYPES.get(settings.precision))
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
-    with stopping.at_steps() as asked:
+    with stopping.at_steps() as asked, settled(run.device) as settle:
         for batch in meter.timed(_ahead(batches, progress.step, steps, run)):
             lr = rate(progress.step, steps, settings)
             optimiser.prepare(state.optimiser, settings, lr, progress.step)
-            figures = {"lr": lr, **_step(state, batch, terms, settings, run.micro_batch)}
+            told = _step(state, batch, terms, settings, run.micro_batch)
             progress.step += 1
-            meter.stepped(batch, batches.size)
-            seen = look()
-            if progress.step % every == 0 or progress.step == steps or seen:
-                figures |= {**meter.row(), **seen}
+            logged = progress.step % every == 0 or progress.step == steps
+            meter.stepped(batch, batches.size, wait=logged or progress.step in validate_at)
+            if (seen := look()) or logged:
+                read = {name: float(value) for name, value in told.items()}
+                figures: Figures = {"lr": lr, **read, **meter.row(), **seen}
                 progress.history.append({"step": progress.step, **figures})
                 if only:
                     run.log(progress.step, figures)
             _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
             bar.update()
+            settle()
             if bar.disable and only and shows.now():
-                done = f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}"
+                done = f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}"
                 print(f"{done}, {meter.said()}", file=sys.stderr, flush=True)
     bar.close()
     if progress.best is not None:
@@ -199,8 +202,11 @@ def mean_recall(found: Figures, prefix: str = "") -> float:
     return sum(found[f"{prefix}t2v/R@{k}"] for k in RECALLS) / len(RECALLS)
 
 
-def _step(state: State, batch: Batch, terms: Terms, settings: OptimSettings, micro_batch: int | None) -> Figures:
-    """One step of all processes together; `batch` holds the rows of this one."""
+def _step(
+    state: State, batch: Batch, terms: Terms, settings: OptimSettings, micro_batch: int | None
+) -> dict[str, Tensor]:
+    """One step of all processes together; `batch` holds the rows of this one. A GPU is not waited for: who reads a
+    figure waits."""
     model, adamw, scaler = state.model, state.optimiser, state.scaler
     if settings.clamp_first:
         model.clamp_logit_scale()
@@ -225,8 +231,7 @@ def _step(state: State, batch: Batch, terms: Terms, settings: OptimSettings, mic
     scaler.update()
     if not settings.clamp_first:
         model.clamp_logit_scale()
-    scale = float(model.logit_scale.detach())
-    return {"loss": float(loss), "logit_scale": scale, "grad_norm": float(norm)}
+    return {"loss": loss, "logit_scale": model.logit_scale.detach().clone(), "grad_norm": norm}
 
 
 def embed(model: ClipVip, batch: Batch) -> dict[str, Tensor]:

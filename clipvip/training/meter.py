@@ -30,6 +30,34 @@ class Due:
         return True
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What is kept of a step until a row needs it: on a GPU its words are counted when the step is."""
+
+    clips: int
+    of_all: int  # clips of all processes
+    frames: int
+    still: bool
+    texts: int
+    words: torch.Tensor
+
+    @classmethod
+    def of(cls, batch: Batch, clips: int) -> "_Told":
+        own, frames = batch.video.shape[:2]
+        return cls(own, clips, frames, batch.frame is not None, len(batch.input_ids), batch.attention_mask.sum())
+
+    def work(self, model: ClipVip) -> tuple[float, int]:
+        words = int(self.words)
+        done = self.clips * flops.of_video(model, self.frames, training=True) + self.texts * flops.of_text(
+            model, words / self.texts, training=True
+        )
+        tokens = self.clips * flops.tokens_of_video(model, self.frames, training=True) + words
+        if self.still:
+            done += self.clips * flops.of_video(model, 1, training=True)
+            tokens += self.clips * flops.tokens_of_video(model, 1, training=True)
+        return done, tokens
+
+
 class Meter:
     """Measures the steps of one process; clips and tokens are those of all processes together."""
 
@@ -40,11 +68,12 @@ class Meter:
         say_if_slower(device, kind)
         self._rate = matrix_rate(device, kind)
         self._last: dict[str, float] = {}
+        self._given: torch.cuda.Event | None = None
         self._clear()
 
     def _clear(self) -> None:
-        self._wait = self._busy = self._flops = self._tokens = 0.0
-        self._steps = self._clips = 0
+        self._wait = self._busy = 0.0
+        self._steps: list[_Told] = []
 
     def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The batches; the time until each is there is waiting for data."""
@@ -59,14 +88,23 @@ class Meter:
             yield batch
             del batch  # before the next one is put together
 
-    def stepped(self, batch: Batch, clips: int) -> None:
-        """The step of the last batch is done; `clips`: of all processes."""
+    def stepped(self, batch: Batch, clips: int, *, wait: bool = True) -> None:
+        """The step of the last batch is done, or given to the GPU; `clips`: of all processes.
+
+        A GPU has one step before it at most, so that it need not stand still while the next is put together; with
+        `wait`, none.
+        """
+        if batch.video.is_cuda:
+            given = torch.cuda.Event(blocking=True)
+            given.record(torch.cuda.current_stream(batch.video.device))
+            if self._given is not None:
+                self._given.synchronize()
+            if wait:
+                given.synchronize()
+            self._given = given
         self._busy += time.perf_counter() - self._since
-        done, tokens = work_of(self._model, batch)
-        self._flops += done
-        self._tokens += tokens * clips / len(batch.video)
-        self._clips += clips
-        self._steps += 1
+        self._since = time.perf_counter()
+        self._steps.append(_Told.of(batch, clips))
 
     def row(self) -> dict[str, float]:
         """The figures since the last row, by the names of `cell_files.TIMES`."""
@@ -75,14 +113,19 @@ class Meter:
         return self._last
 
     def _figures(self) -> dict[str, float]:
-        seconds = self._wait + self._busy
+        seconds, steps = self._wait + self._busy, len(self._steps)
+        done = tokens = 0.0
+        for told in self._steps:
+            work, words = told.work(self._model)
+            done += work
+            tokens += words * told.of_all / told.clips
         return {
-            "data_wait_s": self._wait / self._steps,
-            "step_s": self._busy / self._steps,
-            "clips_per_s": self._clips / seconds,
-            "tokens_per_s": self._tokens / seconds,
-            "tflops": self._flops / seconds / 1e12,
-            "share_of_peak": self._flops / seconds / self._rate,
+            "data_wait_s": self._wait / steps,
+            "step_s": self._busy / steps,
+            "clips_per_s": sum(told.of_all for told in self._steps) / seconds,
+            "tokens_per_s": tokens / seconds,
+            "tflops": done / seconds / 1e12,
+            "share_of_peak": done / seconds / self._rate,
         }
 
     def said(self) -> str:
@@ -97,13 +140,4 @@ class Meter:
 
 def work_of(model: ClipVip, batch: Batch) -> tuple[float, int]:
     """Floating point operations of a training step of this batch, and tokens that enter both towers."""
-    clips, frames = batch.video.shape[:2]
-    texts, words = len(batch.input_ids), int(batch.attention_mask.sum())
-    done = clips * flops.of_video(model, frames, training=True) + texts * flops.of_text(
-        model, words / texts, training=True
-    )
-    tokens = clips * flops.tokens_of_video(model, frames, training=True) + words
-    if batch.frame is not None:
-        done += clips * flops.of_video(model, 1, training=True)
-        tokens += clips * flops.tokens_of_video(model, 1, training=True)
-    return done, tokens
+    return _Told.of(batch, len(batch.video)).work(model)

@@ -28,6 +28,7 @@ from clipvip.model.attention import proxy_attention
 from clipvip.runtime.matrix_rate import matrix_rate
 
 MARK = 0.45  # of the measured matrix rate, end to end
+Batched = Callable[[int], gpu_data.Batches]
 FRAMES = 40  # of a clip of 13.4 s at 3 a second
 
 
@@ -105,7 +106,7 @@ def run_all(bench: Bench, workers: int) -> None:
     """Every part, the most telling first."""
     pieces = gpu_data.tokenizer()
     compiled = {"compile": "inductor" if bench.device.type == "cuda" else "aot_eager"}
-    big, mid, small = bench.size(1024), bench.size(256), bench.size(64)
+    small = bench.size(64)
     clips, side, frames = bench.size(4096), 32 if bench.tiny else 224, TINY.frames if bench.tiny else 12
 
     def batches(size: int) -> gpu_data.Batches:
@@ -123,49 +124,39 @@ def run_all(bench: Bench, workers: int) -> None:
         ),
     )
     bench.guarded("checks", 40, lambda: same_everywhere(bench, batches(small), pieces))
-    bench.guarded("loader", 30, lambda: loader_alone(bench, batches(big), workers, 6, micro_batch=small))
-    name = "resident, compiled"
-    bench.guarded(name, 90, lambda: resident(bench, f"B/32 {name}", B32, mid, pieces, **compiled))
-    bench.guarded("without the kernel", 60, lambda: without_kernels(bench, mid, pieces, **compiled))
-    bench.guarded("profile", 30, lambda: profile(bench, B32, mid, pieces, **compiled))
-    name = "end to end from shards, compiled"
+    bench.guarded("loader", 30, lambda: loader_alone(bench, batches(bench.size(1024)), workers, 6, micro_batch=small))
+    run_b32(bench, workers, pieces, batches, compiled)
+    run_b16(bench, workers, pieces, batches, compiled)
+
+
+def run_b32(bench: Bench, workers: int, pieces: Any, batches: Batched, compiled: dict[str, Any]) -> None:
+    """B/32: batches of 256, and of 1,024 in micro-batches of 256."""
+    big, mid, name = bench.size(1024), bench.size(256), "B/32 from shards, compiled"
     cache = {"micro_batch": mid, **compiled}
-    bench.guarded(
-        name,
-        90,
-        lambda: end_to_end(
-            bench, f"B/32 {name}, gradient cache", B32, batches(big), pieces, steps=15, workers=workers, **cache
-        ),
-    )
-    bench.guarded(
-        name,
-        60,
-        lambda: end_to_end(bench, f"B/32 {name}", B32, batches(mid), pieces, steps=45, workers=workers, **compiled),
-    )
-    bench.guarded(
-        "reference",
-        30,
-        lambda: resident(bench, "B/32 resident, reference", B32, mid // 2, pieces, steps=4, reference=True),
-    )
+    bench.guarded("B/32", 90, lambda: resident(bench, "B/32 resident, compiled", B32, mid, pieces, **compiled))
+    bench.guarded("torch", 60, lambda: without_kernels(bench, mid, pieces, **compiled))
+    bench.guarded("profile", 30, lambda: profile(bench, B32, mid, pieces, **compiled))
+
+    def from_shards(size: int, name: str, **how: Any) -> None:
+        end_to_end(bench, name, B32, batches(size), pieces, workers=workers, **how)
+
+    bench.guarded("B/32 shards", 70, lambda: from_shards(mid, name, steps=100, **compiled))
+    bench.guarded("B/32 shards cache", 70, lambda: from_shards(big, f"{name}, gradient cache", steps=15, **cache))
+    few = {"steps": 4, "reference": True}
+    bench.guarded("B/32 reference", 30, lambda: resident(bench, "B/32 reference", B32, mid // 2, pieces, **few))
     bench.guarded("eager", 30, lambda: resident(bench, "B/32 resident, not compiled", B32, mid // 2, pieces, steps=4))
-    bench.guarded(
-        "cache",
-        30,
-        lambda: resident(bench, "B/32 resident, compiled, gradient cache", B32, big, pieces, steps=3, **cache),
-    )
-    bench.guarded(
-        "B/16", 70, lambda: resident(bench, "B/16 resident, compiled", B16, small, pieces, steps=6, **compiled)
-    )
-    bench.guarded(
-        "B/16",
-        60,
-        lambda: end_to_end(bench, f"B/16 {name}", B16, batches(small), pieces, steps=40, workers=workers, **compiled),
-    )
-    bench.guarded(
-        "reference",
-        30,
-        lambda: resident(bench, "B/16 resident, reference", B16, small // 2, pieces, steps=3, reference=True),
-    )
+    name = "B/32 resident, compiled, gradient cache"
+    bench.guarded("B/32 cache", 30, lambda: resident(bench, name, B32, big, pieces, steps=3, **cache))
+
+
+def run_b16(bench: Bench, workers: int, pieces: Any, batches: Batched, compiled: dict[str, Any]) -> None:
+    """B/16: batches of 64."""
+    count, name = bench.size(64), "B/16 from shards, compiled"
+    how = {"steps": 40, "workers": workers, **compiled}
+    few = {"steps": 3, "reference": True}
+    bench.guarded("B/16", 70, lambda: resident(bench, "B/16 resident, compiled", B16, count, pieces, **compiled))
+    bench.guarded("B/16 shards", 60, lambda: end_to_end(bench, name, B16, batches(count), pieces, **how))
+    bench.guarded("B/16 reference", 30, lambda: resident(bench, "B/16 reference", B16, count // 2, pieces, **few))
 
 
 def main() -> None:
@@ -175,6 +166,7 @@ def main() -> None:
     given.add_argument("--seconds", type=float, default=285, help="no part begins after so many (default: 285)")
     given.add_argument("--workers", type=int, help="processes that read (default: the cores less two)")
     given.add_argument("--out", type=Path, default=Path("results/gpu.json"))
+    given.add_argument("--only", nargs="+", default=[], metavar="PART", help="run these parts (default: all)")
     chosen = given.parse_args()
     warnings.simplefilter("ignore")  # of the compiler
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -183,11 +175,13 @@ def main() -> None:
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     workers = chosen.workers or max(2, len(os.sched_getaffinity(0)) - 2)
     with tempfile.TemporaryDirectory() as place:
-        bench = Bench(chosen.tiny, device, time.monotonic() + chosen.seconds, chosen.out, Path(place))
+        bench = Bench(
+            chosen.tiny, device, time.monotonic() + chosen.seconds, chosen.out, Path(place), frozenset(chosen.only)
+        )
         run_all(bench, workers)
     say("\n" + "\n".join(map(str, bench.lines)))
     if bench.lines:
-        best = max((line.share for line in bench.lines if "end to end" in line.what), default=0.0)
+        best = max((line.share for line in bench.lines if "from shards" in line.what), default=0.0)
         say(f"end to end at best {100 * best:.1f} % of the measured matrix rate; the mark is {100 * MARK:.0f} %")
 
 

@@ -48,6 +48,7 @@ class Bench:
     until: float
     out: Path
     folder: Path
+    only: frozenset[str] = frozenset()  # parts that are run; none named: all
     lines: list[Line] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -77,6 +78,8 @@ class Bench:
 
     def guarded(self, name: str, seconds: int, part: Callable[[], None]) -> None:
         """Run a part within its time; whatever happens in it, the others are run."""
+        if self.only and name not in self.only:
+            return
         if time.monotonic() + seconds / 2 > self.until:
             say(f"-- {name}: left out, no time")
             return

@@ -22,6 +22,8 @@ from clipvip.runtime.context import Run
 from clipvip.training import loop
 from clipvip.training.meter import work_of
 
+ROWS, WARM = 5, 2  # rows of the history of training from shards, and those of them before it counts
+
 
 def resident(bench: Bench, name: str, shape: Shape, count: int, pieces: Any, **how: Any) -> None:
     """A line of training steps whose batch lies on the device; `steps` of them, after two that warm up."""
@@ -122,17 +124,32 @@ def loader_alone(bench: Bench, batches: Batches, workers: int, steps: int, **how
 
 
 def end_to_end(bench: Bench, name: str, shape: Shape, batches: Batches, pieces: Any, **how: Any) -> None:
-    """Training as a stage trains, from shards: the figures of its own history, the first third left out."""
-    steps, model = how.pop("steps"), bench.model(shape, pieces)
+    """Training as a stage trains, from shards, by the clock: the last three of five rows of its history. Until then
+    all is compiled, and the processes that read are under way."""
+    steps, model, at = how.pop("steps"), bench.model(shape, pieces), dict[int, float]()
     settings = OptimSettings(steps=steps, batch_size=batches.size, lr=0.0, grad_norm=5.0, precision="bf16")
-    run = Run(work=bench.folder / name.replace("/", "-"), device=str(bench.device), checkpoint_seconds=1e6, **how)
-    history = loop.fit(model, batches, OBJECTIVES["d"], settings, run, name=name)
-    rows = history[len(history) // 3 :]
-    seconds = sum(row["data_wait_s"] + row["step_s"] for row in rows)
-    wait = sum(row["data_wait_s"] for row in rows) / seconds
-    speed = sum(row["tflops"] * (row["data_wait_s"] + row["step_s"]) for row in rows) / seconds
-    clips = len(rows) * batches.size / seconds
-    note = f"{100 * wait:.1f} % of the time waiting for data, {run.workers} workers"
+    work = bench.folder / name.replace("/", "-")
+    run = Run(
+        work=work,
+        device=str(bench.device),
+        checkpoint_seconds=1e6,
+        log=lambda step, _: at.update({step: time.perf_counter()}),
+        **how,
+    )
+    usual, loop.LOGGED = loop.LOGGED, ROWS  # a long run has a row in many steps too
+    try:
+        history = loop.fit(model, batches, OBJECTIVES["d"], settings, run, name=name)
+    finally:
+        loop.LOGGED = usual
+    rows, every = history[WARM:], steps // ROWS
+    by_clock = at[steps] - at[WARM * every]
+    clips = (steps - WARM * every) * batches.size / by_clock
+    spent = [row["data_wait_s"] + row["step_s"] for row in rows]
+    speed = sum(row["tflops"] * own * every for row, own in zip(rows, spent, strict=True)) / by_clock
+    wait = sum(row["data_wait_s"] for row in rows) * every / by_clock
+    told = " ".join(f"{row['clips_per_s']:.0f} ({1e3 * row['data_wait_s']:.1f} ms)" for row in history)
+    say(f"   clips/s row by row, and how long a step waited for data: {told}")
+    note = f"{100 * wait:.1f} % of the time waiting for data, {run.workers} workers; steps {WARM * every} to {steps}"
     share = 1e12 * speed / bench.rate
     bench.add(Line(name, batches.size, run.micro_batch, clips, speed, share, bench.peak(), note))
 

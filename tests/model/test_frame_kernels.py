@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 
 from clipvip.model.pixels import CLIP_PIXELS
-from clipvip.model.video_encoder import cut, normalise
+from clipvip.model.video_encoder import cut, levels, normalise
 
 ROOT = Path(__file__).parents[2]
 TRITON = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -47,6 +47,7 @@ def test_a_product_of_cut_patches_is_their_convolution(as_bytes: bool) -> None:
     kernel = torch.nn.Conv2d(3, 5, 8, 8, bias=False, dtype=torch.float64)
     pixels = torch.randint(0, 256, (2, 3, 32, 24, 3), dtype=torch.uint8)
     floats = normalise(pixels, torch.float64)
-    found = cut(pixels if as_bytes else floats, torch.float64, CLIP_PIXELS, 8) @ kernel.weight.flatten(1).T
+    scale = levels(CLIP_PIXELS, torch.float64, pixels.device)
+    found = cut(pixels if as_bytes else floats, scale, 8) @ kernel.weight.flatten(1).T
     wanted = rearrange(kernel(floats.flatten(0, 1)), "(b n) d h w -> b n (h w) d", n=3)
     torch.testing.assert_close(found, wanted)
