@@ -75,7 +75,7 @@ class State:
                 torch.cuda.set_rng_state(found["cuda_random"][distributed.rank()], run.device)
             progress = Progress(**found["progress"])
             if distributed.rank() == 0:
-                print(f"{run.work}: goes on at step {progress.step}", file=sys.stderr, flush=True)
+                _say(f"{run.work}: goes on at step {progress.step}")
         elif distributed.rank() > 0:
             torch.manual_seed(torch.initial_seed() + distributed.rank())  # the first draws as if it were alone
         if distributed.first(progress.step) != progress.step:
@@ -132,24 +132,26 @@ def fit(
             optimiser.prepare(state.optimiser, settings, lr, progress.step)
             told = _step(state, batch, terms, settings, run.micro_batch)
             progress.step += 1
-            logged = progress.step % every == 0 or progress.step == steps
-            meter.stepped(batch, batches.size, wait=logged or progress.step in validate_at)
-            if (seen := look()) or logged:
-                read = {name: float(value) for name, value in told.items()}
-                figures: Figures = {"lr": lr, **read, **meter.row(), **seen}
-                progress.history.append({"step": progress.step, **figures})
+            row = progress.step % every == 0 or progress.step == steps
+            meter.stepped(batch, batches.size, wait=row or progress.step in validate_at)
+            if (seen := look()) or row:
+                figures: Figures = {"lr": lr, **{key: float(value) for key, value in told.items()}, **meter.row()}
+                progress.history.append({"step": progress.step, **figures, **seen})
                 if only:
-                    run.log(progress.step, figures)
+                    run.log(progress.step, figures | seen)
             _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
             bar.update()
             settle()
             if bar.disable and only and shows.now():
-                done = f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}"
-                print(f"{done}, {meter.said()}", file=sys.stderr, flush=True)
+                _say(f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}, {meter.said()}")
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
     return progress.history
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _between_checkpoints(run: Run) -> float:
