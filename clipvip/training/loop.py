@@ -132,8 +132,8 @@ def fit(
             optimiser.prepare(state.optimiser, settings, lr, progress.step)
             told = _step(state, batch, terms, settings, run.micro_batch)
             progress.step += 1
-            row = progress.step % every == 0 or progress.step == steps
-            meter.stepped(batch, batches.size, wait=row or progress.step in validate_at)
+            row, said = progress.step % every == 0 or progress.step == steps, bar.disable and only and shows.now()
+            meter.stepped(batch, batches.size, wait=row or said or progress.step in validate_at)
             if (seen := look()) or row:
                 figures: Figures = {"lr": lr, **{key: float(value) for key, value in told.items()}, **meter.row()}
                 progress.history.append({"step": progress.step, **figures, **seen})
@@ -142,7 +142,7 @@ def fit(
             _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
             bar.update()
             settle()
-            if bar.disable and only and shows.now():
+            if said:
                 _say(f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}, {meter.said()}")
     bar.close()
     if progress.best is not None:
