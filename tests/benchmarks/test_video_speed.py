@@ -94,13 +94,19 @@ def video_rows(source: Source, folder: Path, rounds: int) -> list[Row]:
             "loader, prepared": lambda: loaded(prepared, source.size),
             "loader, original": lambda: loaded(original, source.size),
             "loader, shard": lambda: sharded.sample(CLIP, NUM_FRAMES, None),
-            "bound, shard": lambda: bare(folder / "small", source.size),
             "plain, prepared": lambda: plain(prepared, source.size),
             "plain, original": lambda: plain(original, source.size),
             "one decode": lambda: plainly.pictures(CLIP, NUM_FRAMES, None, with_middle=True),
             "two decodes": lambda: (plainly.sample(CLIP, NUM_FRAMES, None), plainly.middle(CLIP)),
         },
         rounds,
+    )
+    clip_after_clip = alternate(  # as training reads: nothing else pushes the few ms of a clip out of the caches
+        {
+            "loader, shard": lambda: sharded.sample(CLIP, NUM_FRAMES, None),
+            "bound, shard": lambda: bare(folder / "small", source.size),
+        },
+        8 * rounds,
     )
     sizes = f"({prepared.stat().st_size / 1e6:.2g} MB / {original.stat().st_size / 1e6:.2g} MB)"
     pairs = [
@@ -112,7 +118,8 @@ def video_rows(source: Source, folder: Path, rounds: int) -> list[Row]:
         ("middle frame from one decode, not two", "two decodes", "one decode", Mark(least=1.5), ""),
     ]
     rows = [quotient(f"clips/s, {what}", times, upper, lower, *rest) for what, upper, lower, *rest in pairs]
-    return [*rows, quotient("time, shard, against its bound", times, "loader, shard", "bound, shard", Mark(most=1.2))]
+    bound = ("loader, shard", "bound, shard", Mark(most=1.2))
+    return [*rows, quotient("time, shard, against its bound", clip_after_clip, *bound)]
 
 
 def corpora(folder: Path, size: int) -> tuple[Clips, Clips]:
