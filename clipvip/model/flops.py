@@ -9,6 +9,8 @@ from typing import Any
 
 from clipvip.config.learning import ModelSettings
 
+Count = float | int  # a mean of texts need be no whole number
+
 
 def video_flops(config: Any, settings: ModelSettings, num_frames: int, dropping: float = 0.0) -> int:
     """Forward pass of one video [FLOP] (an image is a video of one frame); `dropping`: share of patches left out.
@@ -27,7 +29,7 @@ def video_tokens(config: Any, settings: ModelSettings, num_frames: int, dropping
     return tokens * sequences
 
 
-def text_flops(config: Any, tokens: float) -> int:
+def text_flops(config: Any, tokens: Count) -> int:
     """Forward pass of one text [FLOP] of so many tokens, padding included; SigLIP pads to all its places itself."""
     text = config.text_config
     if config.model_type == "siglip":
@@ -36,7 +38,7 @@ def text_flops(config: Any, tokens: float) -> int:
     return int(through + 2 * text.hidden_size * _shared_dim(config))
 
 
-def training_flops(config: Any, settings: ModelSettings, frames: Iterable[int], texts: Iterable[float]) -> int:
+def training_flops(config: Any, settings: ModelSettings, frames: Iterable[int], texts: Iterable[Count]) -> int:
     """Forward and backward pass of one clip [FLOP]: what learning needs, without anything that is computed again.
 
     `frames`: the frames of each video a clip has, (12, 1) with its middle frame; `texts`: the tokens of each of its
@@ -49,7 +51,7 @@ def training_flops(config: Any, settings: ModelSettings, frames: Iterable[int], 
     return int(3 * forward - sum(frames) * _patches(config) * _patch_flops(config.vision_config))
 
 
-def forward_flops(config: Any, settings: ModelSettings, frames: Iterable[int], texts: Iterable[float]) -> int:
+def forward_flops(config: Any, settings: ModelSettings, frames: Iterable[int], texts: Iterable[Count]) -> int:
     """Forward pass of one clip [FLOP]; `frames` and `texts` as for `training_flops`."""
     videos = sum(video_flops(config, settings, count) for count in frames)
     return videos + sum(text_flops(config, tokens) for tokens in texts)
@@ -78,7 +80,7 @@ def _patch_flops(vision: Any) -> int:
     return int(2 * vision.num_channels * vision.patch_size**2 * vision.hidden_size)
 
 
-def _vision_flops(config: Any, tokens: float, pairs: float) -> int:
+def _vision_flops(config: Any, tokens: Count, pairs: Count) -> int:
     """The layers and the read-out of one sequence; `pairs` are how often a token looks at a token in a layer."""
     vision = config.vision_config
     whole = _layer_flops(vision, tokens, pairs)
@@ -88,18 +90,18 @@ def _vision_flops(config: Any, tokens: float, pairs: float) -> int:
     return int(vision.num_hidden_layers * whole + _head_flops(vision, tokens))
 
 
-def _layer_flops(tower: Any, tokens: float, pairs: float) -> int:
+def _layer_flops(tower: Any, tokens: Count, pairs: Count) -> int:
     """Four projections and the MLP for every token, scores and mixture for every pair."""
     return int(tokens * (8 * tower.hidden_size**2 + _mlp_flops(tower)) + 4 * pairs * tower.hidden_size)
 
 
-def _read_out_flops(tower: Any, tokens: float) -> int:
+def _read_out_flops(tower: Any, tokens: Count) -> int:
     """The last layer for one token: the query meets the tokens in every head, keys and values are folded into it."""
     scores = 2 * tower.hidden_size + 4 * tower.num_attention_heads * tokens * tower.hidden_size
     return int(8 * tower.hidden_size**2 + scores + _mlp_flops(tower))
 
 
-def _head_flops(tower: Any, tokens: int) -> int:
+def _head_flops(tower: Any, tokens: Count) -> int:
     """SigLIP's head: one learnt query looks at all tokens, then an MLP."""
     return int((4 + 4 * tokens) * tower.hidden_size**2 + 4 * tokens * tower.hidden_size + _mlp_flops(tower))
 
