@@ -119,7 +119,7 @@ def test_energy_is_watts_times_hours_times_pue() -> None:
 
 
 def test_the_papers_grid_before_there_are_data(capsys: pytest.CaptureFixture[str]) -> None:
-    """Against earlier measurements: 92 h a shard, 31 h an epoch of an H100; the loader's two batches in parts and two whole ones."""
+    """Against earlier measurements: 92 h a shard, 31 h an epoch of an H100; the loader holds four batches at most."""
     found = planned(capsys, BASE_32, "--gpu", "h100", "--parallel", "8")
     rows = {row["rule"]: row for row in found["rows"]}
     assert rows["pretrain"]["jobs"] == 21
