@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clipvip.config.resources import Asked
-from clipvip.pipeline import slurm_job, verdicts
+from clipvip.pipeline import progress, slurm_job, verdicts
 from clipvip.pipeline.attempt import END, Ended, attempt, threads_each
 from clipvip.runtime import cell_files, devices, stopping, warm
 
@@ -54,7 +54,7 @@ def launch(command: Sequence[str], *, gpus: int = 0, minutes: float | None = Non
         for number in itertools.count(1 + int(os.environ.get("SLURM_RESTART_COUNT", "0"))):
             verdicts.withdraw(specs)
             seconds = _seconds(minutes, requeue=requeue)
-            _say(_header(number, command, named, seconds))
+            _say(_header(number, command, named, seconds), progress.whose(command))
             before = _saved(specs)
             ended = attempt(command, environment, seconds, lambda name: _record(specs, name), processes)
             if not ended.stopped:
@@ -138,5 +138,5 @@ def _saved(specs: Sequence[Path]) -> set[tuple[str, int]]:
     return found
 
 
-def _say(line: str) -> None:
-    print(f"clipvip: {line}", file=sys.stderr, flush=True)
+def _say(line: str, whose: str = "") -> None:
+    print(f"{whose}clipvip: {line}", file=sys.stderr, flush=True)

@@ -130,7 +130,7 @@ def test_exit_codes_pass_through_and_no_command_is_refused(tmp_path: Path) -> No
         assert done.returncode == code
     none = start("launch", "--gpus", "1")
     assert "launch: no command; give it after --" in none.communicate()[0]
-    assert none.returncode == 1
+    assert none.returncode == 2
 
 
 def test_an_attempt_saves_a_tenth_of_its_time_before_its_end_and_at_most_five_minutes() -> None:
