@@ -19,7 +19,7 @@ from pathlib import Path
 
 from clipvip.config.resources import Asked
 from clipvip.pipeline import progress, slurm_job, verdicts
-from clipvip.pipeline.attempt import END, Ended, attempt, threads_each
+from clipvip.pipeline.attempt import END, Ended, attempt, found, threads_each
 from clipvip.runtime import cell_files, devices, stopping, warm
 
 SPEC = re.compile(r"[a-z_]+-[0-9a-f]{12}\.json")
@@ -47,6 +47,7 @@ def launch(command: Sequence[str], *, gpus: int = 0, minutes: float | None = Non
 
     `gpus`: devices of its own. `minutes`: of an attempt. ValueError where there are not so many devices.
     """
+    found(command)  # refused before anything is said
     specs = [Path(word) for word in command if SPEC.fullmatch(Path(word).name)]
     processes = max(1, gpus) if command[0] == "torchrun" else 1
     with devices.lent(gpus) as named:

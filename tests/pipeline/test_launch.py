@@ -128,6 +128,11 @@ def test_exit_codes_pass_through_and_no_command_is_refused(tmp_path: Path) -> No
         done = start("launch", "--", sys.executable, "-c", f"raise SystemExit({code})")
         done.communicate()
         assert done.returncode == code
+    for word in ("nosuchprogram", "", "docs"):
+        refused = start("launch", "--", word)
+        said = refused.communicate()[0].strip()
+        assert (refused.returncode, said.splitlines()) == (2, [said])
+        assert said.startswith(f"clipvip: launch: {word!r} is no program here; give one after --")
     none = start("launch", "--gpus", "1")
     assert "launch: no command; give it after --" in none.communicate()[0]
     assert none.returncode == 2

@@ -48,7 +48,7 @@ def run(notebook: Path, folder: Path, out: Path) -> None:
         client = NotebookClient(cells, km=manager, kernel_name=KERNEL, timeout=None, record_timing=False)
         client.resources = {"metadata": {"path": str(Path.cwd())}}
         try:
-            client.execute(env={**os.environ, STUDY: str(folder)})
+            client.execute(cleanup_kc=True, env={**os.environ, STUDY: str(folder)})
         except CellExecutionError as error:
             raise ValueError(f"{notebook}: {error.ename}: {error.evalue}") from error
     write_whole(out, nbformat.writes(cells) + "\n")
