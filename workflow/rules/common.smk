@@ -145,7 +145,10 @@ def tables_of_what_is_there():
     ]
     if studies:
         plans = [JOBS.study_folder(study.name) / "plan.json" for study in studies]
-        alone = {**os.environ, warm.ADDRESS: ""}  # the warm process has the threads of a job
+        alone = {
+            **os.environ,
+            warm.ADDRESS: "",
+        }  # the warm process has the threads of a job
         subprocess.run(["clipvip", "table", *plans], check=False, env=alone)
         folders = [JOBS.study_folder(study.name) for study in studies]
         page = f"{HOME}/report.html"
