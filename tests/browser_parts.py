@@ -11,6 +11,7 @@ SHOTS = Path(os.environ.get("BROWSER_SHOTS", ROOT / "browser-shots"))
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"narrow": (390, 844), "middle": (820, 1180), "wide": (1280, 900)}
 HERE = ("127.0.0.1", "localhost")
+PATIENCE = 240_000  # milliseconds that a busy machine may take for anything
 
 
 def chromium(playwright: Any) -> str | None:
@@ -47,6 +48,7 @@ class Visits:
             java_script_enabled=script,
         )
         self._contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         context.route("**/*", self._pass_on)
         page = context.new_page()
         page.on("pageerror", lambda error: self._heard(f"page error: {error}", allowed))

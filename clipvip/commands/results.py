@@ -23,6 +23,7 @@ def _table(arguments: argparse.Namespace) -> None:
     from clipvip.results import study_files
     from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tables import make, make_all
+    from clipvip.runtime.bars import told_apart
 
     folders = [_study_of(path) for path in arguments.plan]
     for folder in folders:
@@ -30,10 +31,12 @@ def _table(arguments: argparse.Namespace) -> None:
     beside = list(folders[0].resolve().parent.glob(f"*/{study_files.PLAN}"))
     if len(folders) < len(beside):  # of one study while others may be running
         for folder in folders:
-            print(make(read_plan(folder), folder))
+            with told_apart(f"table of {folder.name}"):
+                print(make(read_plan(folder), folder))
     else:
-        for name, counts in make_all(folders).items():
-            print(f"{name}: {counts}")
+        with told_apart("tables of all studies"):
+            for name, counts in make_all(folders).items():
+                print(f"{name}: {counts}")
 
 
 def _study_of(plan: Path) -> Path:
@@ -50,6 +53,7 @@ def _track(arguments: argparse.Namespace) -> None:
     from clipvip.results.finished import read_plan, refuse_if_empty
     from clipvip.results.tracking import mirror
     from clipvip.results.tracking.links import links
+    from clipvip.runtime.bars import told_apart
 
     if not arguments.plan:
         if arguments.artifacts is None and arguments.uri.startswith("sqlite:"):
@@ -66,9 +70,10 @@ def _track(arguments: argparse.Namespace) -> None:
         for folder in map(_study_of, plans):
             plan = read_plan(folder)
             refuse_if_empty(plan, folder)
-            print(f"{folder.name}: {mirror.mirror(plan, arguments.uri, folder)}")
-            for label, url in links(folder)[:1]:
-                print(f"  {label}\n    {url}")
+            with told_apart(f"MLflow, {folder.name}"):
+                print(mirror.mirror(plan, arguments.uri, folder))
+                for label, url in links(folder)[:1]:
+                    print(f"{label}: {url}")
 
 
 def _show(arguments: argparse.Namespace) -> None:

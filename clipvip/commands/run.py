@@ -58,20 +58,23 @@ def _caption_shard(arguments: argparse.Namespace) -> None:
 
 def _sweep(arguments: argparse.Namespace) -> None:
     from clipvip.pipeline import optuna_study, optuna_sweep
+    from clipvip.runtime.bars import told_apart
     from clipvip.runtime.options import given
 
     plan = optuna_sweep.read_plan(arguments.plan)
-    if arguments.do_what == "create":
-        print(f"{optuna_study.create(plan)} points to try")
-    elif arguments.do_what == "work":
-        print(f"{optuna_sweep.Worker(plan, **given(arguments)).work()} trials done")
-    else:
-        print(optuna_sweep.finish(plan, arguments.plan.parent))
-        if arguments.uri is not None:
-            from clipvip.results.tracking import mirror
+    worker = f", process {os.getpid()}" if arguments.do_what == "work" else ""
+    with told_apart(f"sweep {plan.name}{worker}"):
+        if arguments.do_what == "create":
+            print(f"{optuna_study.create(plan)} points to try")
+        elif arguments.do_what == "work":
+            print(f"{optuna_sweep.Worker(plan, **given(arguments)).work()} trials done")
+        else:
+            print(optuna_sweep.finish(plan, arguments.plan.parent))
+            if arguments.uri is not None:
+                from clipvip.results.tracking import mirror
 
-            found = mirror.mirror_sweep(plan.grid.experiment.name, plan.name, arguments.plan.parent, arguments.uri)
-            print(f"{found} runs made")
+                found = mirror.mirror_sweep(plan.grid.experiment.name, plan.name, arguments.plan.parent, arguments.uri)
+                print(f"{found} runs made")
 
 
 def add(commands: Any) -> None:

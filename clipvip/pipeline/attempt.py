@@ -85,7 +85,7 @@ class _Watched:
     ) -> Iterator[subprocess.Popen[bytes]]:
         """The process, and the clock that asks it to stop and then kills it."""
         die = _dying() if sys.platform == "linux" else None
-        self._process = subprocess.Popen(_found(command), env=environment, preexec_fn=die)
+        self._process = subprocess.Popen(found(command), env=environment, preexec_fn=die)
         if self.asked is not None:
             self._stop()
         clocks = (
@@ -135,10 +135,13 @@ def margin(seconds: float) -> float:
     return min(LONGEST, SHARE * seconds)
 
 
-def _found(command: Sequence[str]) -> list[str]:
-    """The command with its program taken from beside this Python, where it is there."""
+def found(command: Sequence[str]) -> list[str]:
+    """The command with the path of its program, which is looked for beside this Python first. ValueError: none."""
     beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return [shutil.which(command[0], path=beside) or command[0], *command[1:]]
+    program = shutil.which(command[0], path=beside)
+    if program is None:
+        raise ValueError(f"launch: {command[0]!r} is no program here; give one after --, such as: clipvip run <spec>")
+    return [program, *command[1:]]
 
 
 def _dying() -> Callable[[], None]:

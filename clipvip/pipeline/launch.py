@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clipvip.config.resources import Asked
-from clipvip.pipeline import slurm_job, verdicts
-from clipvip.pipeline.attempt import END, Ended, attempt, threads_each
+from clipvip.pipeline import progress, slurm_job, verdicts
+from clipvip.pipeline.attempt import END, Ended, attempt, found, threads_each
 from clipvip.runtime import cell_files, devices, stopping, warm
 
 SPEC = re.compile(r"[a-z_]+-[0-9a-f]{12}\.json")
@@ -47,6 +47,7 @@ def launch(command: Sequence[str], *, gpus: int = 0, minutes: float | None = Non
 
     `gpus`: devices of its own. `minutes`: of an attempt. ValueError where there are not so many devices.
     """
+    found(command)  # refused before anything is said
     specs = [Path(word) for word in command if SPEC.fullmatch(Path(word).name)]
     processes = max(1, gpus) if command[0] == "torchrun" else 1
     with devices.lent(gpus) as named:
@@ -54,7 +55,7 @@ def launch(command: Sequence[str], *, gpus: int = 0, minutes: float | None = Non
         for number in itertools.count(1 + int(os.environ.get("SLURM_RESTART_COUNT", "0"))):
             verdicts.withdraw(specs)
             seconds = _seconds(minutes, requeue=requeue)
-            _say(_header(number, command, named, seconds))
+            _say(_header(number, command, named, seconds), progress.whose(command))
             before = _saved(specs)
             ended = attempt(command, environment, seconds, lambda name: _record(specs, name), processes)
             if not ended.stopped:
@@ -138,5 +139,5 @@ def _saved(specs: Sequence[Path]) -> set[tuple[str, int]]:
     return found
 
 
-def _say(line: str) -> None:
-    print(f"clipvip: {line}", file=sys.stderr, flush=True)
+def _say(line: str, whose: str = "") -> None:
+    print(f"{whose}clipvip: {line}", file=sys.stderr, flush=True)

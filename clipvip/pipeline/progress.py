@@ -21,6 +21,7 @@ from clipvip.runtime import bars, cell_files, receipts
 from clipvip.runtime.files import held
 
 SAMPLE = 2  # receipts of one kind of cell that an estimate reads
+LIGHT = {"notebook": 8.0, "track": 8.0, "report": 8.0}  # seconds that a job takes, about
 
 
 class Progress:
@@ -35,17 +36,20 @@ class Progress:
         self.cells: dict[str, dict[str, Any]] = found["cells"]
         self.jobs: dict[str, dict[str, Any]] = found["jobs"]
         self._at_once = int(found["at_once"])
+        self._light: list[tuple[str, str]] = found.get("light", [])
 
     @cached_property
     def made(self) -> set[str]:
         """The cells that are made: at the start of the workflow, or since."""
-        return {name for name, cell in self.cells.items() if cell["made"] or self._since(name)}
+        found = {name for name, cell in self.cells.items() if cell["made"]}
+        return found | {name for name in self.cells if self._made_at(name) >= self._written}
 
-    def _since(self, name: str) -> bool:
+    def _made_at(self, name: str) -> float:
+        """When a cell was made; 0 where it never was."""
         try:
-            return (self.root / "cells" / name / cell_files.RECEIPT).stat().st_mtime >= self._written
+            return (self.root / "cells" / name / cell_files.RECEIPT).stat().st_mtime
         except OSError:
-            return False
+            return 0.0
 
     def lock(self, name: str) -> Path:
         """The lock of a cell."""
@@ -97,7 +101,7 @@ class Progress:
         known = {name: self._seconds(name) for name in self.cells if name not in self.made}
         of_job: defaultdict[str, float] = defaultdict(float)
         for name, seconds in known.items():
-            of_job[self.cells[name]["job"]] += seconds or 0.0
+            of_job[self.cells[name]["job"]] += max(0.0, (seconds or 0.0) - self._worked(name))
         ends: dict[str, float] = {}
 
         def end(job: str) -> float:
@@ -106,14 +110,37 @@ class Progress:
                 ends[job] = before + of_job[job]
             return ends[job]
 
-        longest = max((end(job) for job in self.jobs), default=0.0)
-        return max(longest, sum(of_job.values()) / max(1, self._at_once)), None not in known.values()
+        light = [LIGHT[rule] for rule, output in self._light if not self._shown(Path(output))]
+        longest = max((end(job) for job in self.jobs), default=0.0) + max(light, default=0.0)
+        shared = (sum(of_job.values()) + sum(light)) / max(1, self._at_once)
+        return max(longest, shared), None not in known.values()
+
+    def _worked(self, name: str) -> float:
+        """Seconds that a running cell has worked; 0 where none makes it."""
+        lock = self.lock(name)
+        if not held(lock):
+            return 0.0
+        since = (receipts.read_json(lock) or {}).get("since")
+        with contextlib.suppress(OSError):  # whoever took the lock emptied it
+            return max(0.0, time.time() - float(since or lock.stat().st_mtime))
+        return 0.0
+
+    def _shown(self, output: Path) -> bool:
+        """Whether what a light job makes is there, of the newest cells."""
+        try:
+            return output.stat().st_mtime >= self._newest
+        except OSError:
+            return False
+
+    @cached_property
+    def _newest(self) -> float:
+        return max((self._made_at(name) for name in self.made), default=0.0)
 
     def counted(self) -> str:
         """`128 of 300 cells made, about 9 min left`."""
         seconds, whole = self.left()
         said = f"{len(self.made)} of {len(self.cells)} cells made"
-        if len(self.made) == len(self.cells) or (seconds == 0 and not whole):
+        if seconds == 0 or not (whole or self._took[1]):
             return said
         return f"{said}, {'about' if whole else 'more than'} {duration(seconds)} left"
 
@@ -128,30 +155,37 @@ def duration(seconds: float) -> str:
 @contextlib.contextmanager
 def told(specs: Sequence[Path], listed: Path | None) -> Iterator[Callable[[Path], None]]:
     """While the `with` lasts, a job that makes these specs says whose it is and how far; it names each as it begins."""
-    current: list[Path] = []
+    current: list[tuple[Path, float]] = []
+
+    def begin(spec: Path) -> None:
+        current.append((spec, time.time()))
 
     def note(said: str) -> None:
         with contextlib.suppress(OSError, IndexError):  # whoever asks is told less
-            lock = current[-1].absolute().parent.parent / "locks" / current[-1].stem
+            spec, since = current[-1]
+            lock = spec.absolute().parent.parent / "locks" / spec.stem
             if lock.is_file():
-                lock.write_text(json.dumps({"said": said, "at": round(time.time())}), encoding="utf-8")
+                lock.write_text(json.dumps({"said": said, "since": since}), encoding="utf-8")
 
     job = _job(specs[0], listed) if listed is not None else None
     if os.environ.get("RANK", "0") != "0" or job is None or listed is None:  # the first process tells
         with bars.shown("", note):
-            yield current.append
+            yield begin
         return
     started = time.monotonic()
-    with bars.shown(f"{job['brief']} | ", note):
+    with bars.told_apart(job["brief"], note):
         print(f"[{Progress(listed).counted()}] {job['title']}", file=sys.stderr)
-        try:
-            yield current.append
-        except (ValueError, OSError) as error:
-            if not sys.__stderr__ or not sys.__stderr__.isatty():
-                error.add_note(f"{job['brief']} | ")  # for whoever tells the user of it
-            raise
+        yield begin
         took = duration(time.monotonic() - started)
         print(f"[{Progress(listed).counted()}] done in {took}: {job['title']}", file=sys.stderr)
+
+
+def whose(command: Sequence[str]) -> str:
+    """What the lines of `clipvip run SPEC ... --listed FILE` begin with; empty for another command."""
+    specs = [Path(word) for word in command if word.endswith(".json") and Path(word).parent.name == "specs"]
+    listed = Path(command[command.index("--listed") + 1]) if "--listed" in command[:-1] else None
+    job = _job(specs[0], listed) if specs and listed is not None and listed.is_file() else None
+    return f"{job['brief']} | " if job is not None else ""
 
 
 def _job(spec: Path, listed: Path) -> dict[str, Any] | None:

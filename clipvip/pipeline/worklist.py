@@ -1,6 +1,7 @@
 """The list of a workflow's cells and jobs with their names, written at its start: what progress.py reads."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 def place(jobs: "Jobs") -> Path:
     """Where the list lies: results/<experiment>/jobs.json."""
     return jobs.root / jobs.grid.experiment.name / study_files.JOBS
+
+
+def _light(jobs: "Jobs") -> Iterator[tuple[str, Path]]:
+    """The jobs that make no cell, each by its rule, with a file that it makes."""
+    for study in jobs.grid.studies:
+        yield "notebook", jobs.study_folder(study) / study_files.FIGURE
+        yield "track", jobs.study_folder(study) / study_files.TRACKED
+    yield "report", jobs.root / jobs.grid.experiment.name / study_files.REPORT
 
 
 def write(jobs: "Jobs", at_once: int | None) -> None:
@@ -40,7 +49,8 @@ def write(jobs: "Jobs", at_once: int | None) -> None:
                 "made": done or state(jobs.root, cell) == "fresh",
                 "job": job.id,
             }
-    data = {"experiment": jobs.grid.experiment.name, "at_once": at_once, "jobs": listed, "cells": cells}
+    light = [(rule, str(output)) for rule, output in _light(jobs)]
+    data = {"experiment": jobs.grid.experiment.name, "at_once": at_once, "jobs": listed, "cells": cells, "light": light}
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_whole(path, text)

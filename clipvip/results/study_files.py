@@ -16,10 +16,12 @@ PUBLISHED = "published.csv"
 
 LINKS = "mlflow.json"  # where MLflow's page shows the study
 TABLES_PAGE = "tables.html"  # verdicts and scores, for `snakemake --report`
+TRACKED = "tracked"  # its runs are at MLflow
 FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 
 JOBS = "jobs.json"  # of the experiment: what its workflow makes
+REPORT = "report.html"  # of the experiment: the page
 NOISE = "noise.csv"  # of the experiment, in the folder above its studies: the pools of training noise
 
 TRIALS = "trials.csv"  # of a sweep, as all below

@@ -9,7 +9,7 @@ Satterthwaite's degrees of freedom join the two.
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from clipvip.results import degenerate
 from clipvip.results.intervals import Interval, cluster_differences
 from clipvip.results.resampling import Clusters, Statistic, Values, resampled_medians
 
@@ -57,7 +58,7 @@ class Estimate:
     parts: Mapping[RunNoise, float] = field(default_factory=dict)  # noise -> sum of squared weights of single runs
     single: Mapping[RunNoise, float] = field(default_factory=dict)  # the same for one run of every variant
     unknown: bool = False  # the noise of some variant's runs is not known: only queries count
-    reach: float | None = None  # largest possible difference where all queries agree; None: not such a case
+    exact: Callable[[float], float] | None = None  # tail -> half a width, where resampling shows no spread
 
     @cached_property
     def of_runs(self) -> float:
@@ -78,8 +79,8 @@ class Estimate:
         return whole**2 / below if (below := sum(part**2 / df for part, df in pairs)) > 0 else math.inf
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Two-sided interval; exact (Clopper and Pearson) where all queries agree."""
-        half = max(_t(self.df, (1 + level) / 2) * self.error, self._exact((1 - level) / 2))
+        """Two-sided interval; exact where resampled queries show no spread, which is not certainty."""
+        half = max(_t(self.df, (1 + level) / 2) * self.error, self.exact((1 - level) / 2) if self.exact else 0.0)
         return Interval(self.value, self.value - half, self.value + half)
 
     def p(self, null: float = 0.0) -> float:
@@ -110,19 +111,16 @@ class Estimate:
     def _tail(self, distance: float) -> float:
         """One-sided p at this distance of the estimate, not below 0."""
         normal = float(_cdf(self.df, -distance / self.error)) if self.error > 0 else 0.5 * (distance == 0)
-        if self.reach is None:
-            return normal
-        return max(normal, float(max(0.0, 1 - distance / self.reach) ** (self.df_queries + 1)))
-
-    def _exact(self, tail: float) -> float:
-        return 0.0 if self.reach is None else float(self.reach * (1 - tail ** (1 / (self.df_queries + 1))))
+        return normal if self.exact is None else max(normal, degenerate.tail_at(self.exact, distance))
 
 
 def span_of(score: str, num_queries: int) -> float | None:
-    """The width of the scale of a score, for `estimate`: 100 for a recall or order, log2 of the number of queries (the
-    largest rank a query can have, about) for log2R; None for ranks themselves, whose medians need none."""
+    """The width of the scale of a score, for `estimate`: 100 for a recall or order, the number of queries (about the
+    largest rank that a query can have) for ranks and their mean or median, its log2 for log2R."""
     if score.startswith("R@") or score == "order":
         return 100.0
+    if score in ("MdR", "MnR"):
+        return float(max(1, num_queries - 1))
     return math.log2(max(2, num_queries)) if score == "log2R" else None
 
 
@@ -135,8 +133,9 @@ def estimate(
 ) -> Estimate:
     """The weighted sum of variants. Runs that several variants share count once, with their weights added.
 
-    `span` is the width of the scale of the scores (100 for a recall): where all queries agree it gives an exact
-    interval in place of one of no width. ValueError: no runs, fewer than 2 clusters, or other queries.
+    `span` is the width of the scale of the scores (100 for a recall): where all queries agree, or all resampled
+    medians, it gives an exact interval in place of one of no width. ValueError: no runs, fewer than 2 clusters, or
+    other queries.
     """
     weights, scores = _runs(terms, clusters)
     num_clusters = len(np.unique(clusters))
@@ -152,14 +151,17 @@ def estimate(
         draws = [w * resampled_medians(scores[key], clusters, RESAMPLES) for key, w in weights.items()]
         of_queries = float(np.sum(draws, axis=0).var(ddof=1)) * num_clusters / (num_clusters - 1)
         value = float(np.array(list(weights.values())) @ np.median(rows, axis=1))
-        return Estimate(value, of_queries, df, parts, single, unknown)
+        exact = None
+        if of_queries < SMALL and span is not None:
+            exact = degenerate.of_medians(list(weights.values()), rows, clusters, span)
+        return Estimate(value, of_queries, df, parts, single, unknown, exact)
     spread = cluster_differences(combined, np.zeros_like(combined), clusters)
     of_queries = float(spread.var(ddof=1)) / num_clusters
     less = sum(weight * noise.interaction for noise, weight in parts.items())
     agree = span is not None and np.ptp(combined) < SMALL * max(1.0, abs(float(combined[0])))
-    reach = span * max(_positive(weights, 1), _positive(weights, -1)) if span is not None and agree else None
+    exact = degenerate.of_mean(weights.values(), num_clusters, span) if span is not None and agree else None
     of_queries = max(0.0, of_queries - less)
-    return Estimate(float(combined.mean()), of_queries, df, parts, single, unknown, reach)
+    return Estimate(float(combined.mean()), of_queries, df, parts, single, unknown, exact)
 
 
 def interaction(runs: Sequence[Values], clusters: Clusters) -> float:
@@ -204,10 +206,6 @@ def _parts(
         if term.noise is not None and any(key in weights for key in term.runs):
             single[term.noise] += term.weight**2
     return dict(parts), dict(single), any(noises[key] is None for key in weights)
-
-
-def _positive(weights: Mapping[str, float], sign: int) -> float:
-    return sum((sign * weight for weight in weights.values() if sign * weight > 0), 0.0)
 
 
 def _t(df: float, tail: float) -> float:

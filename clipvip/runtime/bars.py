@@ -118,3 +118,15 @@ def shown(prefix: str = "", note: Note = _ignore) -> Iterator[None]:
         tqdm.monitor_interval = before
         for stream in (out, error):
             stream.close_line()
+
+
+@contextlib.contextmanager
+def told_apart(whose: str, note: Note = _ignore) -> Iterator[None]:
+    """`shown` for lines that begin with `whose |`; that of an error, which ends the `with`, begins so too."""
+    with shown(f"{whose} | ", note):
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            if not sys.__stderr__ or not sys.__stderr__.isatty():
+                error.add_note(f"{whose} | ")  # for whoever tells the user of it
+            raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_parts import SHOTS, Visits, chromium
+from browser_parts import PATIENCE, SHOTS, Visits, chromium
 
 
 @pytest.fixture(scope="module")  # closed with its file: it holds an event loop, which others may want
@@ -20,7 +20,7 @@ def browser() -> Iterator[Any]:
         program = chromium(playwright)
         if program is None:
             pytest.skip("no Chromium (apt-get install chromium, or playwright install chromium; CHROMIUM names one)")
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=PATIENCE)
         yield started
         started.close()
 

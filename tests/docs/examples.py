@@ -133,6 +133,8 @@ def _clipvip(words: list[str], here: Path) -> None:
     try:
         parser().parse_args(words)
     except SystemExit as error:
+        if not error.code:  # --version, --help
+            return
         raise AssertionError(f"clipvip {shlex.join(words)}: its flags are not understood") from error
     if words[0] in REALLY:
         before = Path.cwd()

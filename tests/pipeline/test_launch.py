@@ -128,9 +128,14 @@ def test_exit_codes_pass_through_and_no_command_is_refused(tmp_path: Path) -> No
         done = start("launch", "--", sys.executable, "-c", f"raise SystemExit({code})")
         done.communicate()
         assert done.returncode == code
+    for word in ("nosuchprogram", "", "docs"):
+        refused = start("launch", "--", word)
+        said = refused.communicate()[0].strip()
+        assert (refused.returncode, said.splitlines()) == (2, [said])
+        assert said.startswith(f"clipvip: launch: {word!r} is no program here; give one after --")
     none = start("launch", "--gpus", "1")
     assert "launch: no command; give it after --" in none.communicate()[0]
-    assert none.returncode == 1
+    assert none.returncode == 2
 
 
 def test_an_attempt_saves_a_tenth_of_its_time_before_its_end_and_at_most_five_minutes() -> None:

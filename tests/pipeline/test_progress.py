@@ -17,7 +17,7 @@ from clipvip.config.base import merge
 from clipvip.pipeline import worklist
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline.progress import Progress, duration, status
+from clipvip.pipeline.progress import LIGHT, Progress, duration, status
 from clipvip.runtime.files import locked
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def test_nothing_is_made_then_some_then_all(jobs: Jobs) -> None:
     assert alike
     for cell in rest:
         finish(jobs, cell.name, 10.0)
-    assert Progress(path).counted() == f"{total} of {total} cells made"
+    assert Progress(path).counted().startswith(f"{total} of {total} cells made, about ")  # notebooks and the page
 
 
 def test_time_left_is_the_work_shared_among_jobs_but_not_shorter_than_the_longest_chain(jobs: Jobs) -> None:
@@ -109,8 +109,33 @@ def test_time_left_is_the_work_shared_among_jobs_but_not_shorter_than_the_longes
             return own[job] + max((end(Path(each).name) for each in jobs.needs(jobs.by_id[job])), default=0.0)
 
         assert whole
-        assert seconds == pytest.approx(max(sum(own.values()) / slots, *map(end, own)))
+        light = [LIGHT[rule] for rule, _ in listed["light"]]
+        assert len(light) == 2 * len(jobs.grid.studies) + 1
+        work, longest = sum(own.values()) + sum(light), max(map(end, own)) + max(light)
+        assert seconds == pytest.approx(max(work / slots, longest))
     assert seconds < sum(own.values())
+
+
+def test_what_a_running_cell_has_worked_is_not_left_and_neither_are_pages_that_are_made(jobs: Jobs) -> None:
+    for name in jobs.grid.cells:
+        finish(jobs, name, 100.0)
+    path = worklist.place(jobs)
+    assert Progress(path).left()[0] == sum(LIGHT[rule] for rule, _ in json.loads(path.read_text())["light"]) / 2
+    for _, output in json.loads(path.read_text())["light"]:
+        Path(output).touch()
+        os.utime(output, (time.time() + 2,) * 2)
+    assert Progress(path).counted() == f"{len(jobs.grid.cells)} of {len(jobs.grid.cells)} cells made"
+    name = next(name for name, cell in jobs.grid.cells.items() if cell.stage == "evaluate")
+    os.utime(jobs.root / "cells" / name / "receipt.json", (1, 1))
+    assert Progress(path).left()[0] == pytest.approx(100.0, abs=0.1)
+    lock = jobs.root / "locks" / name.replace("/", "-")
+    with locked(lock):
+        os.utime(lock, (time.time() - 30,) * 2)
+        assert Progress(path).left()[0] == pytest.approx(70.0, abs=1.0)
+        lock.write_text(json.dumps({"said": "3 of 40", "since": time.time() - 40}))
+        assert Progress(path).left()[0] == pytest.approx(60.0, abs=1.0)
+        lock.write_text(json.dumps({"said": "3 of 40", "since": time.time() - 400}))
+        assert Progress(path).left()[0] == 0
 
 
 def test_status_tells_what_runs_how_far_and_what_failed_and_why(
@@ -148,6 +173,7 @@ def test_a_job_says_whose_it_is_and_how_far_all_is(jobs: Jobs) -> None:
     )
     lines = [line for line in done.stderr.splitlines() if line]
     assert all(line.startswith(f"{jobs.names.brief(job.cells)} | ") for line in lines), lines
+    assert "| clipvip: attempt 1, " in lines.pop(0)
     own, total = len(job.cells), len(jobs.grid.cells)
     assert lines[0].endswith(f"| [0 of {total} cells made] {jobs.title(job)}")
     assert re.search(rf"\| \[{own} of {total} cells made, more than \d+ \w+ left\] done in \d+ s: ", lines[-1]), lines

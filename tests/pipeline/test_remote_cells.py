@@ -106,7 +106,7 @@ def test_the_commands_say_how_many_and_what_is_missing(
     there, own = (tmp_path / "bucket").as_uri(), str(jobs.root / "own.yaml")
     assert main(["push", there, own]) == 0
     assert capsys.readouterr().out == f"3 cells pushed to {there}\n"
-    assert main(["pull", "nowhere://bucket", own]) == 1
+    assert main(["pull", "nowhere://bucket", own]) == 2
     assert capsys.readouterr().err.startswith("clipvip: nowhere://bucket: ")
 
 

@@ -83,7 +83,10 @@ def test_findings_without_a_value_or_an_expectation(studies: list[Path]) -> None
     path = studies[2] / "verdicts.csv"
     kept = path.read_text()
     try:
-        pd.read_csv(path).assign(difference=np.nan, verdict="cannot tell").to_csv(path, index=False)
+        empty = pd.read_csv(path).assign(difference=np.nan, verdict="cannot tell")
+        pd.concat([empty.head(1)] * 3).to_csv(path, index=False)
+        assert "Cannot be told: 3 lines whose cells are missing." in findings(studies[2])
+        empty.head(1).to_csv(path, index=False)
         assert "a value is missing" in findings(studies[2])
         pd.read_csv(path).head(0).to_csv(path, index=False)
         assert "expected" not in findings(studies[2]), "nothing is said of claims that a study has not"

@@ -105,7 +105,8 @@ def test_a_server_that_stops_neither_stops_training_nor_loses_anything(
         assert log is not None
         for at, row in enumerate(history.to_dict("records")):
             if at == 15:
-                wait_until(lambda: seen() == 1, 20)  # the first half is there while training goes on
+                wait_until(lambda: seen() == 1, 60)  # the first half is there while training goes on
+                (half,) = runs("RUNNING")
                 server.stop()
             began = time.perf_counter()
             log(
@@ -123,6 +124,11 @@ def test_a_server_that_stops_neither_stops_training_nor_loses_anything(
     assert first["made"] > 0
     (whole,) = runs("FINISHED")
     assert runs("RUNNING") == [], "the run that was cut short is gone"
+    assert half.info.run_name == whole.info.run_name
+    told = {name: tag for name, tag in half.data.tags.items() if not name.startswith("mlflow.")}
+    assert told.pop("live") == "yes"
+    assert told.items() <= whole.data.tags.items(), "the same tags as when it is done"
+    assert {"rows.main", "study.main", "seed"} <= told.keys()
     kept = history[history["val/t2v/R@5"].notna()]
     assert [(m.step, m.value) for m in client.get_metric_history(whole.info.run_id, METRIC)] == list(
         zip(kept["step"], kept["val/t2v/R@5"], strict=True)

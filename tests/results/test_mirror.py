@@ -97,6 +97,8 @@ def test_one_run_a_cell(tree: Tree, runs: pd.DataFrame) -> None:
 def test_names_times_and_params(tree: Tree, runs: pd.DataFrame) -> None:
     assert runs["tags.mlflow.runName"].is_unique
     names = {name.rpartition(" · ")[0] for name in runs["tags.mlflow.runName"]}  # without the cell's key
+    assert {f"{kind} · msrvtt" for kind in ("generated files", "corpus", "frame cache")} <= names
+    assert any(name.startswith("starting CLIP · images") for name in names)
     assert "post-pretrain · mean · objective subtitle · 500 clips · seed 1" in names
     assert "post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0" in names
     assert "evaluate · didemo · fine-tuned · mean · objective d · 500 clips · seed 1" in names

@@ -51,5 +51,5 @@ def test_verdicts_in_a_readme_are_refreshed_and_nothing_else(tmp_path: Path) -> 
 
 
 def test_a_folder_without_studies_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert clipvip(["results-page", str(tmp_path)]) == 1
+    assert clipvip(["results-page", str(tmp_path)]) == 2
     assert "holds no studies" in capsys.readouterr().err

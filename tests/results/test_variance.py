@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from simulation import simulate
 
-from clipvip.results import variance
+from clipvip.results import degenerate, variance
 from clipvip.results.variance import FIXED, Estimate, RunNoise, Term, estimate, span_of
 
 CLUSTERS = np.array(["a", "a", "b", "c", "c", "d"])
@@ -107,6 +107,36 @@ def test_where_all_queries_agree_the_interval_is_that_of_clopper_and_pearson(val
     assert (low, high) == pytest.approx((100 * exact.low, 100 * exact.high))
 
 
+@pytest.mark.parametrize(("queries", "width"), [(5, 59.0), (6, 0.0)])
+def test_a_median_of_few_clusters_that_agree_is_bounded_by_the_sign_test(queries: int, width: float) -> None:
+    """All at rank 1 of 60: with five, a truth above 1 shows this with 1 / 32 > 2.5 %; with six, with 1 / 64."""
+    span = span_of("MdR", 60)
+    found = estimate([Term(1.0, {"a": np.ones(queries)}, FIXED)], np.arange(queries), statistic="median", span=span)
+    assert found.interval()[1:] == (1 - width, 1 + width)
+    terms = [Term(1.0, {"a": np.ones(queries)}, FIXED), Term(-1.0, {"b": np.full(queries, 4.0)}, FIXED)]
+    apart = estimate(terms, np.arange(queries), statistic="median", span=span)
+    assert apart.value == -3
+    assert apart.p() == pytest.approx(min(1.0, 2 * 2 * 0.5**queries))
+
+
+def test_medians_of_many_that_agree_but_for_some_are_order_statistics() -> None:
+    """Of 12 clusters one is away; bounds by the binomial table: 2 of 12 lie beyond (1.9 %), so the truth is 1 too."""
+    values = np.array([*np.ones(11), 30.0])
+    found = degenerate.of_medians([1.0], values[None], np.arange(12), 40.0)
+    assert [found(scipy.stats.binom.cdf(each, 12, 0.5)) for each in (0, 1, 2)] == [29, 0, 0]
+    assert found(0.5**12 / 1.01) == 40
+    for tail in (1e-9, 0.001, 0.02, 0.3):
+        for num in (2, 7, 40, 1001):
+            beyond = degenerate._beyond(num, tail)
+            assert beyond == -1 or scipy.stats.binom.cdf(beyond, num, 0.5) <= tail
+            assert beyond == (num - 1) // 2 or scipy.stats.binom.cdf(beyond + 1, num, 0.5) > tail
+
+
+def test_a_mean_rank_on_which_few_agree_is_not_certain() -> None:
+    found = estimate([Term(1.0, {"a": np.ones(6)}, FIXED)], np.arange(6), span=span_of("MnR", 60))
+    assert found.interval().high == pytest.approx(1 + 59 * (1 - 0.025 ** (1 / 6)))
+
+
 def test_a_difference_on_which_all_queries_agree_is_not_certain() -> None:
     right, wrong = np.full(6, 100.0), np.zeros(6)
     found = estimate([Term(1.0, {"a": right}, FIXED), Term(-1.0, {"b": right.copy()}, FIXED)], np.arange(6), span=100.0)
@@ -155,4 +185,4 @@ def test_ranks_on_which_all_queries_agree_are_not_certain() -> None:
     found = estimate([Term(1.0, {"a": zeros}, FIXED)], clusters, span=span_of("log2R", 6)).interval()
     most = scipy.stats.binomtest(0, 6).proportion_ci(0.95, method="exact").high
     assert found.high == pytest.approx(most * np.log2(6))
-    assert [span_of(score, 6) for score in ("R@1", "order", "MdR", "MnR")] == [100, 100, None, None]
+    assert [span_of(score, 6) for score in ("R@1", "order", "MdR", "MnR")] == [100, 100, 5, 5]

@@ -87,3 +87,15 @@ def test_lines_of_processes_stay_whole(tmp_path: object) -> None:
     done = subprocess.run(["bash", "-c", both, code], capture_output=True, text=True, check=True)
     found = done.stderr.splitlines()
     assert sorted(found) == sorted(f"{name} | {'x' * 50} {i}" for name in "ab" for i in range(400))
+
+
+def test_lines_are_told_apart_and_so_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with bars.told_apart("table of main"):
+            print("two\nlines")
+            raise ValueError("no plan")
+
+    with pytest.raises(ValueError, match="no plan") as caught:
+        fail()
+    assert capfd.readouterr().out == "table of main | two\ntable of main | lines\n"
+    assert caught.value.__notes__ == ["table of main | "]

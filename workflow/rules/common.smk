@@ -3,6 +3,7 @@ import atexit
 import contextlib
 import functools
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -144,10 +145,15 @@ def tables_of_what_is_there():
     ]
     if studies:
         plans = [JOBS.study_folder(study.name) / "plan.json" for study in studies]
-        subprocess.run(["clipvip", "table", *plans], check=False)
+        alone = {
+            **os.environ,
+            warm.ADDRESS: "",
+        }  # the warm process has the threads of a job
+        subprocess.run(["clipvip", "table", *plans], check=False, env=alone)
         folders = [JOBS.study_folder(study.name) for study in studies]
         page = f"{HOME}/report.html"
-        subprocess.run(["clipvip", "report", *folders, "--out", page], check=False)
+        command = ["clipvip", "report", *folders, "--out", page]
+        subprocess.run(command, check=False, env=alone)
         print(f"some cells failed (results/failed); what there is: {page}")
 
 

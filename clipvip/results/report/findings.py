@@ -64,7 +64,12 @@ def _overall(verdicts: pd.DataFrame) -> str:
 
 
 def _lines(rows: pd.DataFrame) -> str:
-    """Expectations with their differences, and what would decide them: once where it is the same for all."""
+    """Expectations with their differences, and what would decide them: once where it is the same for all; those without
+    a value are counted where they are several."""
+    bare = rows["difference"].isna() & (rows["verdict"] != outcomes.NOT_RUN)
+    if bare.sum() > 1:
+        said = f"{bare.sum()} lines whose cells are missing"
+        return said if bare.all() else f"{_lines(rows[~bare])}; {said}"
     decides = ["" if pd.isna(each) else str(each) for each in rows["decides"]]
     if len(rows) > 1 and len(set(decides)) == 1:
         return "; ".join(_line(row) for _, row in rows.iterrows()) + f"; each {decides[0]}" * bool(decides[0])

@@ -1,6 +1,10 @@
 """Notebooks of the studies: which study one shows, and running one from the command line."""
 
+import contextlib
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +44,23 @@ def run(notebook: Path, folder: Path, out: Path) -> None:
         cells: Any = nbformat.read(notebook, as_version=4)
     except (ValueError, AttributeError, nbformat.ValidationError):
         raise ValueError(f"{notebook}: no notebook (JSON with cells); analysis/ holds those of the studies") from None
-    client = NotebookClient(cells, kernel_name=KERNEL, timeout=None, record_timing=False)
-    client.resources = {"metadata": {"path": str(Path.cwd())}}
-    try:
-        client.execute(env={**os.environ, STUDY: str(folder)})
-    except CellExecutionError as error:
-        raise ValueError(f"{notebook}: {error.ename}: {error.evalue}") from error
+    with _manager() as manager:
+        client = NotebookClient(cells, km=manager, kernel_name=KERNEL, timeout=None, record_timing=False)
+        client.resources = {"metadata": {"path": str(Path.cwd())}}
+        try:
+            client.execute(cleanup_kc=True, env={**os.environ, STUDY: str(folder)})
+        except CellExecutionError as error:
+            raise ValueError(f"{notebook}: {error.ename}: {error.evalue}") from error
     write_whole(out, nbformat.writes(cells) + "\n")
+
+
+@contextlib.contextmanager
+def _manager() -> Iterator[Any]:
+    """Of one kernel, which is spoken to over sockets of the user's own: others can listen to TCP."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    if sys.platform == "win32":
+        yield AsyncKernelManager(kernel_name=KERNEL)
+        return
+    with tempfile.TemporaryDirectory(prefix="clipvip-") as own:
+        yield AsyncKernelManager(kernel_name=KERNEL, transport="ipc", ip=f"{own}/kernel")

@@ -148,7 +148,8 @@ def _model(cells: Mapping[str, Finished]) -> str:
     named: dict[str, None] = {}
     for cell in (cell for cell in cells.values() if cell.stage == "clip"):
         shape = cell.settings.get("shape") or {}
-        size = f"CLIP made here: {shape.get('vision_layers')} layers of width {shape.get('vision_width')}, "
+        layers = shape.get("vision_layers")
+        size = f"CLIP made here: {layers} layer{'s' * (layers != 1)} of width {shape.get('vision_width')}, "
         size += f"{shape.get('image_size')} pixels in patches of {shape.get('patch_size')}"
         named[str(cell.settings.get("source") or size)] = None
     return "; ".join(named)

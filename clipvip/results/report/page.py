@@ -27,7 +27,7 @@ SMALL_WORLD = (
     "only rows of one table may be compared with each other."
 )
 REAL_DATA = "Numbers are comparable with published ones only where data, splits and protocol are the same."
-ALWAYS = ("interval", "margin", "replicate")  # words of every page with claims
+ALWAYS = ("interval", "margin", "cannot tell", "replicate")  # words of every page with claims
 Cells = Mapping[str, Finished]
 
 

@@ -16,6 +16,8 @@ TERMS = {
     "proxies": "tokens put before the patches of a video that see every frame; patches see them and their own frame",
     "objective": "which pairs are drawn together: `video with subtitle and caption together` is one term whose right "
     "texts are both; two terms are two losses, added. (a) to (d) are the paper's names, joint is (d) without its frame",
+    "cannot tell": "a difference that matters and none are both possible, or runs are missing; one run: nothing tells "
+    "the noise of training, and a second replicate would",
     "replicate": "one training of a variant with a seed of its own",
 }
 

@@ -7,6 +7,7 @@ variants) and `rows.<study>` (`variant:seed`, space between), its settings as pa
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from mlflow.entities import Metric
 
 from clipvip.config.registry import STAGES
 from clipvip.results import study_files
-from clipvip.results.finished import Finished, Use, reach, uses
+from clipvip.results.finished import Finished, Use, reach, read_plan, uses
 from clipvip.results.tracking import experiment_page, links
-from clipvip.results.tracking.run_record import FORM, data, metric_name
+from clipvip.results.tracking.run_record import FORM, metric_name
 from clipvip.results.tracking.store import PARENT, Store, alone, create
 from clipvip.results.tracking.study_rows import Row, rows
 from clipvip.results.tracking.views import ROW, views
@@ -127,8 +128,9 @@ class LiveRun:
         self._uri = uri
         with alone(uri):
             store = Store(uri, experiment)
-            tags = {"stage": cell.stage, "live": "yes", "seed": str(read["settings"].get("seed", ""))}
-            tags |= {"set": data(cell, reached)[0].name} if cell.stage == "finetune" else {}
+            tags = {"live": "yes", **_asked_by_all(results / experiment, cell)}
+            parent = _parent(store, experiment, tags)
+            tags |= {PARENT: parent} if parent else {}
             self._client, self._id = store.client, store.begin(cell, tags, reached)
 
     def send(self, rows: list[tuple[int, float, dict[str, float]]]) -> None:
@@ -190,22 +192,36 @@ def _places(found: list[Use]) -> dict[str, Places]:
 
 
 def _tags(cell: Finished, places: Places, study: str, before: Any) -> dict[str, str]:
-    """Tags of a cell's run; seeds that another study has given it stay."""
-    receipt = cell.receipt
-    known = before.data.tags.get("seed", "") if before is not None else ""
-    seeds = sorted({str(seed) for seed in places.seeds} | set(filter(None, known.split(","))), key=int)
-    tags = {
+    """Tags of a finished cell's run; what other studies have given it stays."""
+    receipt, others = cell.receipt, before.data.tags if before is not None else {}
+    made = {"made": f"{receipt['fingerprint']} {receipt['started']} {FORM}", "commit": receipt.get("commit") or ""}
+    tags = _asked(cell, places, study, others) | made
+    return {name: value for name, value in tags.items() if value}
+
+
+def _asked(cell: Finished, places: Places, study: str, others: Mapping[str, str]) -> dict[str, str]:
+    """Tags that say what a cell is made from and which rows of the study use it; those of other studies stay."""
+    seeds = {str(seed) for seed in places.seeds} | set(filter(None, others.get("seed", "").split(",")))
+    tags = {name: tag for name, tag in others.items() if name.startswith(("study.", "rows."))}
+    tags |= {
         "key": cell.key,
         "stage": cell.stage,
-        "made": f"{receipt['fingerprint']} {receipt['started']} {FORM}",
-        "commit": receipt.get("commit") or "",
-        "seed": ",".join(seeds),
+        "seed": ",".join(sorted(seeds, key=int)),
         "set": ",".join(sorted(places.sets)),
         "when": ",".join(sorted(places.when)),
         f"study.{study}": ",".join(places.variants) or "-",  # "-": not of one row, but all rest on it
         f"rows.{study}": " ".join(dict.fromkeys(places.rows)) or "-",
     }
     tags |= {f"input.{role}": key for role, key in cell.inputs.items()}
-    others = before.data.tags if before is not None else {}  # of other studies
-    tags = {name: tag for name, tag in others.items() if name.startswith(("study.", "rows."))} | tags
+    return {name: value for name, value in tags.items() if value}
+
+
+def _asked_by_all(home: Path, cell: Finished) -> dict[str, str]:
+    """The same by every study of the experiment in this folder; without one, what the cell itself says."""
+    tags = {"key": cell.key, "stage": cell.stage, "seed": str(cell.settings.get("seed", ""))}
+    for path in sorted(home.glob(f"studies/*/{study_files.PLAN}")):
+        plan = read_plan(path.parent)
+        places = _places(uses(plan))
+        if cell.key in places:
+            tags = _asked(cell, places[cell.key], plan["study"], tags)
     return {name: value for name, value in tags.items() if value}

@@ -22,7 +22,7 @@ POOLINGS = {"mean": "mean", "full": "full attention"}
 MOST_STEPS = 500  # rows of a long history that are kept, besides those with a validation
 LOST = ("num_missing", "num_unreadable", "num_left_out", "num_leaked")  # clips that a receipt counts
 LONGEST = 500  # characters of a param
-FORM = "3"  # of what a run says; another form makes all runs anew
+FORM = "4"  # of what a run says; another form makes all runs anew
 
 
 def metric_name(name: str) -> str:
@@ -44,11 +44,14 @@ def params(cell: Finished, reached: dict[str, Finished]) -> dict[str, str]:
     return listed
 
 
-def title(cell: Finished, listed: dict[str, str], tags: dict[str, str]) -> str:
+def title(cell: Finished, listed: dict[str, str], tags: dict[str, str], reached: dict[str, Finished]) -> str:
     """A name for people, with the cell's own for uniqueness:
     `post-pretrain · proxies 4 · objective d · 12,000 clips · seed 0 · 9b1d7959a41b`."""
     stage = cell.stage
     parts = [STAGES[stage].title, tags.get("set", ""), tags.get("when", "").replace("_", "-")]
+    if stage in ("world", "corpus", "frames", "captions", "clip", "captioner"):
+        about = cell if stage in ("world", "corpus") else reached.get(cell.inputs.get("corpus", ""))
+        parts += [_corpus(about)] if about is not None else []
     if stage in ("pretrain", "weights", "finetune", "evaluate"):
         parts.append(model_words(listed))
         objective = _first(listed, "objective", "pretrain.objective")
@@ -138,15 +141,19 @@ def data(cell: Finished, reached: dict[str, Finished]) -> list[Data]:
         corpus = reached.get(key)
         if corpus is None or corpus.stage != "corpus" or cell.stage in ("corpus", "frames"):
             continue
-        world = corpus.settings.get("world") or {}
         context = "test" if cell.stage == "evaluate" else "language" if cell.stage == "gap" else "training"
         context = "validation" if role.startswith("validation:") else context
         source = str(corpus.settings.get("root") or "generated")
         counts = [corpus.receipt.get(name) for name in ("clips", "texts")]
-        name = str(world.get("part") or corpus.settings["format"])
-        name += f", gallery {world['gallery']}" if world.get("gallery", 1) > 1 else ""
-        found.append(Data(name, key, context, source, counts[0], counts[1]))
+        found.append(Data(_corpus(corpus), key, context, source, counts[0], counts[1]))
     return found
+
+
+def _corpus(cell: Finished) -> str:
+    """What a corpus, or generated files, are called: `didemo, gallery 2`."""
+    world = cell.settings if cell.stage == "world" else cell.settings.get("world") or {}
+    name = str(world.get("part") or cell.settings.get("format", ""))
+    return name + (f", gallery {world['gallery']}" if world.get("gallery", 1) > 1 else "")
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:

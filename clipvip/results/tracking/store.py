@@ -80,7 +80,7 @@ class Store:
         start = int(datetime.fromisoformat(cell.receipt["started"]).timestamp() * 1000)
         end = start + int(cell.receipt["seconds"] * 1000)
         settings = params(cell, reached)
-        name = title(cell, settings, tags)
+        name = title(cell, settings, tags, reached)
         run = self.client.create_run(self.experiment, start_time=start, tags=tags, run_name=name)
         model = self._model_of(cell)
         metrics = [Metric(name, value, end, 0, model) for name, value in final_metrics(cell, tags).items()]
@@ -116,7 +116,7 @@ class Store:
         """A run of a cell that is being made, until `write` takes its place; its id."""
         self.forget(cell.key)
         settings = params(cell, reached)
-        name = title(cell, settings, tags)
+        name = title(cell, settings, tags, reached)
         run = self.client.create_run(self.experiment, tags={"key": cell.key, **tags}, run_name=name)
         self._log(run, [], settings)
         self.client.log_inputs(run.info.run_id, [_dataset(each) for each in data(cell, reached)])

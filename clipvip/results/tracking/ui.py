@@ -76,9 +76,7 @@ def listing(found: Sequence[tuple[str, str]], here: str) -> str:
     if not found:
         return f"\n{here}: no study is tracked yet (`clipvip track results/<experiment> --uri ...`)\n"
     lines = [f"  {label}\n    {url}" for label, url in found]
-    return (
-        "\nCompare the rows of a study (claims: in the menu of views, at the top right):\n\n" + "\n".join(lines) + "\n"
-    )
+    return "\nCompare the rows of a study (its claims: unfold the description there):\n\n" + "\n".join(lines) + "\n"
 
 
 def _started(server: "subprocess.Popen[bytes]", port: int) -> bool:
