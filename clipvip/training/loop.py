@@ -70,7 +70,7 @@ class State:
             progress = Progress(**found["progress"])
             distributed.draw_on(found["random"], found["cuda_random"], progress.step, run.device)
             if distributed.rank() == 0:
-                _say(f"{run.work}: goes on at step {progress.step}")
+                print(f"{run.work}: goes on at step {progress.step}", file=sys.stderr, flush=True)
         elif distributed.rank() > 0:
             torch.manual_seed(torch.initial_seed() + distributed.rank())  # the first draws as if it were alone
         if distributed.first(progress.step) != progress.step:
@@ -139,15 +139,12 @@ def fit(
             bar.update()
             settle()
             if said:
-                _say(f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}, {meter.said()}")
+                line = f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}, {meter.said()}"
+                print(line, file=sys.stderr, flush=True)
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
     return progress.history
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _between_checkpoints(run: Run) -> float:
