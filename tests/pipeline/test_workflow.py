@@ -13,6 +13,7 @@ import nbformat
 import pandas as pd
 import pytest
 import yaml
+from laboratory import Laboratory
 
 from clipvip.pipeline.grid import Grid, load
 from clipvip.pipeline.store import receipt
@@ -226,7 +227,7 @@ def test_a_bad_setting_stops_before_any_job(tmp_path: Path, change: str, message
 @pytest.mark.slow  # two to three minutes
 def test_a_clone_in_a_folder_of_any_name_works(tmp_path: Path) -> None:
     clone = tmp_path / 'it\'s a "clone" of $(touch hit) & {more}'
-    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "results", "site", "*cache*"))
+    Laboratory(clone)
     done = snakemake("--configfile", SMOKE, "--", "ablate_data_scale", root=clone, PYTHONPATH=str(clone))
     assert done.returncode == 0, done.stderr[-4000:]
     table = pd.read_csv(clone / "results/smoke/studies/data_scale/table.csv")
