@@ -3,6 +3,7 @@ import atexit
 import contextlib
 import functools
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,8 @@ ASKS = all_ask(RUN)  # resources of each rule
 ROOT = str(JOBS.root)
 HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
 URI = JOBS.tracking
+# By its whole path with braces doubled: Snakemake takes those in the folder of a clone for wildcards.
+ENVIRONMENT = re.sub(r"([{}])", r"\1\1", f"{workflow.basedir}/environment.yml")
 
 if not workflow.is_main_process:
     # A scheduler's warning that the time is nearly up goes to each process of a job; only what trains has a use for it.
