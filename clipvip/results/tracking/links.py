@@ -51,6 +51,7 @@ def links(study: Path, here: str = HERE) -> list[tuple[str, str]]:
     found = read.get("links") if isinstance(read.get("links"), list) else []
     pairs = [pair for pair in found or [] if isinstance(pair, list) and len(pair) == 2]
     server = str(read.get("server") or here)
+    server = server if urlsplit(server).scheme in ("http", "https") else here
     return [(str(label), f"{server}{at}") for label, at in pairs if str(at).startswith("/#/")]
 
 
