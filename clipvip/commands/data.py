@@ -44,11 +44,25 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from clipvip.corpora.prepare import prepare
     from clipvip.data.media.transcode import Recipe
 
-    recipe = Recipe(fps=arguments.fps, side=arguments.side, quality=arguments.quality)
     part = {"processes": arguments.workers, "shard": arguments.shard, "num_shards": arguments.of}
-    receipt = prepare(arguments.source, arguments.out, recipe, **part)
+    if arguments.shards is not None:
+        receipt = _shards(arguments, part)
+    else:
+        quality = 23 if arguments.quality is None else arguments.quality
+        recipe = Recipe(fps=arguments.fps, side=arguments.side, quality=quality)
+        receipt = prepare(arguments.source, arguments.out, recipe, **part)
     print("\n".join(f"{name:<16}{value}" for name, value in receipt.items()))
     return SOME_UNREADABLE if receipt.get("num_unreadable") else 0
+
+
+def _shards(arguments: argparse.Namespace, part: dict[str, int]) -> dict[str, Any]:
+    from clipvip.corpora.shards import ShardRecipe, write_shards
+
+    if len(arguments.source) > 1:
+        raise ValueError("prepare --shards: give one corpus cell (results/cells/corpus/<key>), not several sources")
+    given = {"clips": arguments.shards, "fps": arguments.fps, "side": arguments.side, "resize": arguments.resize}
+    recipe = ShardRecipe(**given, quality=2 if arguments.quality is None else arguments.quality)
+    return write_shards(arguments.source[0], arguments.out, recipe, **part)
 
 
 def add(commands: Any) -> None:
@@ -84,6 +98,7 @@ def add(commands: Any) -> None:
         [
             "clipvip prepare data/msrvtt --out data/msrvtt_small",
             "clipvip prepare videos --out small --fps 2 --side 128 --workers 8 --shard 0 --of 4",
+            "clipvip prepare results/cells/corpus/<key> --shards 1000 --out shards",
         ],
     )
     one.add_argument("source", type=VIDEOS, nargs="+", help="folder; files that are not video or image are copied")
@@ -95,7 +110,17 @@ def add(commands: Any) -> None:
         help="maximum frame rate, frames per second (default: 3)",
     )
     one.add_argument("--side", type=whole(2, 16384), default=224, help="maximum short side in pixels (default: 224)")
-    one.add_argument("--quality", type=whole(0, 51), default=23, help="x264 rate factor, lower is better (default: 23)")
+    one.add_argument(
+        "--quality", type=whole(0, 51), help="lower is better: x264 rate factor (default: 23), --shards: JPEG (2)"
+    )
+    one.add_argument(
+        "--shards",
+        type=whole(),
+        metavar="CLIPS",
+        help="the source is a corpus cell, results/cells/corpus/<key>: write its training clips, in a drawn order, to "
+        "tar shards of so many, which are read as a corpus of format webdataset",
+    )
+    one.add_argument("--resize", choices=["squash", "crop"], default="squash", help="--shards: as frames.resize")
     one.add_argument("--workers", type=PROCESSES, default=1, help="processes (default: 1)")
     one.add_argument("--shard", type=whole(0), default=0, help="index of this part, from 0 (default: 0)")
     one.add_argument("--of", type=whole(), default=1, help="number of parts, each a job of its own (default: 1)")

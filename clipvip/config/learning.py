@@ -60,6 +60,9 @@ class OptimSettings(Settings):
     """clamp the temperature before a step and not after it, as the authors' code did"""
     keep_partial: bool = False
     """keep the last, incomplete batch of an epoch, as the authors' code did"""
+    shuffle: int | None = Field(None, ge=1)
+    """clips among which the order of an epoch is drawn, neighbours in the corpus; null: all. With tar shards a few
+    thousand: they are then read from front to back [clips]"""
     published_schedule: bool = False
     """warm-up of whole steps, rounded down, and the last step at 1e-8, as in the authors' code"""
 

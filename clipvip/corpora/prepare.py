@@ -28,6 +28,8 @@ from clipvip.runtime.legible import cell
 
 ANNOTATIONS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".srt", ".vtt", ".parquet", ".xlsx", ".pdf"})
 JOURNALS = ".prepare"
+RECIPE = "recipe.json"  # in there: by what the folder was begun
+RECEIPT = "prepared.json"
 AHEAD = 4  # files handed to a process before its answer is read
 
 
@@ -62,7 +64,7 @@ def prepare(
         raise ValueError(f"shard {shard} of {num_shards}: shards count from 0 to {num_shards - 1}")
     journals = out / JOURNALS
     journals.mkdir(parents=True, exist_ok=True)
-    _same_recipe(journals / "recipe.json", recipe)
+    same_recipe(journals / RECIPE, asdict(recipe))
     done = _read(journals, files, out)
     own = {path: source for path, source in files.items() if _shard_of(path, num_shards) == shard and path not in done}
     path = journals / f"{shard}-of-{num_shards}.jsonl"
@@ -100,10 +102,11 @@ def _files(sources: list[Path], out: Path) -> dict[str, Path]:
     return files
 
 
-def _same_recipe(path: Path, recipe: Recipe) -> None:
+def same_recipe(path: Path, recipe: dict[str, Any]) -> None:
+    """Note down by what a folder is begun; ValueError where it was begun by something else."""
     if not path.exists():
-        write_whole(path, json.dumps(asdict(recipe)))
-    elif json.loads(path.read_text()) != asdict(recipe):
+        write_whole(path, json.dumps(recipe))
+    elif json.loads(path.read_text()) != recipe:
         raise ValueError(f"{path.parents[1]}: was begun with {path.read_text()}; give the same, or another --out")
 
 
@@ -187,5 +190,5 @@ def _finish(done: dict[str, Done], out: Path, recipe: Recipe) -> dict[str, Any]:
         "recipe": asdict(recipe),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    write_whole(out / "prepared.json", json.dumps(receipt, indent=1) + "\n")
+    write_whole(out / RECEIPT, json.dumps(receipt, indent=1) + "\n")
     return receipt

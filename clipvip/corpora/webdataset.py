@@ -125,7 +125,8 @@ def _samples(file: Any, shard: str, account: Account) -> Iterator[Sample]:
     """The samples of a shard; one that is torn in the middle ends early, and is named."""
     sample: Sample | None = None
     try:
-        with tarfile.open(fileobj=_Bounded(file), mode="r:") as tar:
+        bounded: Any = _Bounded(file)
+        with tarfile.open(fileobj=bounded, mode="r:") as tar:
             for member in tar:
                 if not member.isreg() or member.issparse() or PurePosixPath(member.name).name.startswith("."):
                     continue

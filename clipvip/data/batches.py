@@ -2,7 +2,7 @@
 run can go on at any step as if it had never stopped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,12 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from clipvip.data.clips import Clips, Frames, Still
-from clipvip.runtime.distributed import share
+from clipvip.runtime.distributed import share, size
+
+Ids = Int[np.ndarray, " _"]  # of a text: each has its own length
 
 MOST_KNOWN = 100_000  # texts whose tokens are kept: some 60 MB
 
@@ -32,11 +34,18 @@ class Batch:
     present: dict[str, Bool[Tensor, " batch"]]
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
+        """The batch on a device. On a GPU a process that works alone leaves out roles that no clip lacks: looking which
+        rows have one would make it wait."""
         frame = None if self.frame is None else self.frame.to(device, non_blocking=True)
-        present = {role: rows.to(device) for role, rows in self.present.items()}
+        spared = device.type == "cuda" and size() == 1
+        present = {role: rows.to(device) for role, rows in self.present.items() if not (spared and bool(rows.all()))}
         ids, mask = self.input_ids.to(device), self.attention_mask.to(device)
         return Batch(self.video.to(device, non_blocking=True), frame, self.roles, ids, mask, present)
+
+    def tensors(self) -> list[Tensor]:
+        """All that it holds."""
+        frame = [] if self.frame is None else [self.frame]
+        return [self.video, *frame, self.input_ids, self.attention_mask, *self.present.values()]
 
     def split(self, size: int) -> list["Batch"]:
         """The batch in parts of `size` clips, the last one of what is left. ValueError for a size below 1."""
@@ -57,6 +66,15 @@ class Batch:
         return Batch(self.video[rows], frame, self.roles, ids, mask, present)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a worker tells of the clips that it read, besides their frames: for each role a list, an entry a clip."""
+
+    texts: list[list[str]]
+    tokens: list[list[Ids]] | None  # ids of each text; None where only the whole batch can be tokenised
+    present: dict[str, list[bool]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batches(Dataset[Batch]):
     """Batch number `step` of a run over `clip_ids`, drawn without repeats within an epoch."""
@@ -70,6 +88,7 @@ class Batches(Dataset[Batch]):
     batch_size: int
     seed: int
     with_frame: bool = False
+    shuffle: int | None = None  # clips among which the order is drawn, those of a stretch of `clip_ids`; None: all
     keep_partial: bool = False  # what does not fill a batch is the last one of its epoch
     part: tuple[int, int] = (0, 1)  # of several processes: which this is, and how many; each reads its own rows
     _order: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
@@ -106,28 +125,74 @@ class Batches(Dataset[Batch]):
         return len(self.clip_ids) % self.size if self.keep_partial else 0
 
     def __getitem__(self, step: int) -> Batch:
+        epoch, positions = self.drawn(step)
+        video = torch.empty(self.pictures_of(len(positions)), dtype=torch.uint8)
+        frame = torch.empty(self.pictures_of(len(positions), still=True), dtype=torch.uint8)
+        return self.joined(video, frame, [self.read(epoch, positions, video, frame)])
+
+    def drawn(self, step: int) -> tuple[int, list[int]]:
+        """The epoch of a step, and the positions in `clip_ids` of the clips that this process reads in it."""
         epoch, within = divmod(step, len(self))
         if epoch not in self._order:
             self._order.clear()
-            self._order[epoch] = np.random.default_rng([self.seed, epoch]).permutation(len(self.clip_ids))
+            self._order[epoch] = drawn_order(
+                len(self.clip_ids), self.shuffle, np.random.default_rng([self.seed, epoch])
+            )
         drawn = self._order[epoch][within * self.size : (within + 1) * self.size]
-        positions = drawn[share(len(drawn), *self.part)].tolist()
+        positions: list[int] = drawn[share(len(drawn), *self.part)].tolist()
+        return epoch, positions
+
+    def pictures_of(self, clips: int, *, still: bool = False) -> tuple[int, ...]:
+        """Shape of the frames of so many clips, or of their middle frames, of which there may be none."""
+        side = self.clips.size
+        return (clips, int(self.with_frame) if still else self.num_frames, side, side, 3)
+
+    def read(self, epoch: int, positions: Sequence[int], video: Tensor, frame: Tensor) -> "Part":
+        """Read some clips: their frames are written into `video` and `frame`, one clip a row, their texts are given."""
         ids = [self.clip_ids[position] for position in positions]
         draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
-        videos, middles, there = zip(*(self._pictures(i, rng) for i, rng in zip(ids, draws, strict=True)), strict=True)
-        video, frame = np.stack(videos), np.stack(middles) if self.with_frame else None
-        written, present = [], {}
+        there = []
+        for row, (clip_id, rng) in enumerate(zip(ids, draws, strict=True)):
+            frames, still, seen = self._pictures(clip_id, rng)
+            video[row].numpy()[:] = frames
+            if still is not None:
+                frame[row].numpy()[:] = still
+            there.append(seen)
+        written, present = list[list[str]](), {}
         for role, texts in self.texts.items():
             known = [texts.get(i, []) for i in ids]
-            written += [k[rng.integers(len(k))] if k else "" for k, rng in zip(known, draws, strict=True)]
-            present[role] = torch.tensor([bool(k) and seen for k, seen in zip(known, there, strict=True)])
-        tokens = tokenize_again(self.tokenizer, written, self.max_tokens, self._known)
-        still = None if frame is None else torch.from_numpy(frame)
-        return Batch(torch.from_numpy(video), still, tuple(self.texts), *tokens, present)
+            written.append([k[rng.integers(len(k))] if k else "" for k, rng in zip(known, draws, strict=True)])
+            present[role] = [bool(k) and seen for k, seen in zip(known, there, strict=True)]
+        tokens = None
+        if pads_right(self.tokenizer):
+            tokens = [token_rows(self.tokenizer, texts, self.max_tokens, self._known) for texts in written]
+        return Part(written, tokens, present)
+
+    def joined(self, video: Tensor, frame: Tensor, parts: "Sequence[Part]") -> Batch:
+        """The batch of parts that were read into `video` and `frame`, one after the other."""
+        roles = range(len(self.texts))
+        if all(part.tokens is not None for part in parts):
+            rows = [row for role in roles for part in parts for row in (part.tokens or [])[role]]
+            tokens = padded(rows, self.tokenizer.pad_token_id)
+        else:
+            texts = [text for role in roles for part in parts for text in part.texts[role]]
+            tokens = tokenize(self.tokenizer, texts, self.max_tokens)
+        present = {role: torch.tensor([seen for part in parts for seen in part.present[role]]) for role in self.texts}
+        return Batch(video, frame if self.with_frame else None, tuple(self.texts), *tokens, present)
 
     def _pictures(self, clip_id: str, rng: np.random.Generator) -> tuple[Frames, Still | None, bool]:
         """A clip in quarantine has no text in the batch, so that no term of the objective counts it."""
         return self.clips.pictures(clip_id, self.num_frames, rng, with_middle=self.with_frame)
+
+
+def drawn_order(clips: int, shuffle: int | None, rng: np.random.Generator) -> Int[np.ndarray, " {clips}"]:
+    """Positions of all clips in the order of an epoch. With `shuffle` they are cut into stretches of so many, from a
+    place on that is drawn; the stretches change places, and the clips within each: tar shards are then read from front
+    to back, some at a time."""
+    if shuffle is None or shuffle >= clips:
+        return rng.permutation(clips)
+    stretches = np.split(np.arange(clips), np.arange(rng.integers(1, shuffle + 1), clips, shuffle))
+    return np.concatenate([rng.permutation(stretches[place]) for place in rng.permutation(len(stretches))])
 
 
 def tokenize(
@@ -138,39 +203,33 @@ def tokenize(
     return found["input_ids"], found["attention_mask"]
 
 
-def tokenize_again(
-    tokenizer: Any, texts: list[str], max_tokens: int, known: dict[str, np.ndarray]
-) -> tuple[Int[Tensor, "texts tokens"], Int[Tensor, "texts tokens"]]:
-    """The same as `tokenize`; ids of texts in `known` are taken from there, those of new ones join it up to MOST_KNOWN.
+def pads_right(tokenizer: Any) -> bool:
+    """Whether texts can be tokenised one by one and padded afterwards."""
+    return tokenizer.padding_side == "right" and tokenizer.pad_token_id is not None
+
+
+def token_rows(tokenizer: Any, texts: Sequence[str], max_tokens: int, known: dict[str, Ids]) -> list[Ids]:
+    """Token ids of each text, cut at `max_tokens`; those in `known` are taken from there, new ones join it up to
+    MOST_KNOWN.
 
     A run draws a text of a small corpus many times, and tokenising takes longer than all else of a batch.
     """
-    if tokenizer.padding_side != "right" or tokenizer.pad_token_id is None:
-        return tokenize(tokenizer, texts, max_tokens)
     new = [text for text in dict.fromkeys(texts) if text not in known]
     rows = tokenizer(new, truncation=True, max_length=max_tokens)["input_ids"] if new else []
     fresh = {text: np.array(row, dtype=np.int64) for text, row in zip(new, rows, strict=True)}
     found = [fresh[text] if text in fresh else known[text] for text in texts]
-    ids = np.full((len(texts), max(map(len, found))), tokenizer.pad_token_id, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for place, row in enumerate(found):
-        ids[place, : len(row)], mask[place, : len(row)] = row, 1
     if len(known) + len(fresh) <= MOST_KNOWN:
         known.update(fresh)
+    return found
+
+
+def padded(rows: Sequence[Ids], pad: int) -> tuple[Int[Tensor, "texts tokens"], Int[Tensor, "texts tokens"]]:
+    """Rows of token ids as one array, filled on the right to the longest, and its mask."""
+    ids = np.full((len(rows), max(map(len, rows))), pad, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)], mask[place, : len(row)] = row, 1
     return torch.from_numpy(ids), torch.from_numpy(mask)
-
-
-def stream(batches: Batches, start: int, stop: int, workers: int) -> Iterator[Batch]:
-    """Batches `start` to `stop`, prepared ahead by `workers` processes (0: in this one).
-
-    Raises ValueError when more clips are in quarantine than the corpus allows.
-    """
-    own = torch.Generator()  # the loader draws a seed at its start; from here, so that a resumed run draws no more
-    loader = DataLoader(batches, batch_size=None, sampler=range(start, stop), num_workers=workers, generator=own)
-    for batch in loader:
-        if batches.clips.quarantine is not None:
-            batches.clips.quarantine.stop_if_too_many(len(batches.clip_ids))
-        yield batch
 
 
 def texts_by_clip(rows: pd.DataFrame, column: str = "text") -> dict[str, list[str]]:

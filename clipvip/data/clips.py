@@ -39,6 +39,11 @@ class Clips:
             held = work / "unreadable" / corpus.name
             self.quarantine = Quarantine(held, allowed=manifest.max_bad(corpus), where=corpus)
 
+    @property
+    def size(self) -> int:
+        """Side of its square frames [pixels]: those of the cache, where there is one."""
+        return self._frames.size if self._cache is None else self._cache.size
+
     def sample(self, clip_id: str, num_frames: int, rng: np.random.Generator | None) -> Frames:
         """`num_frames` frames; random within the sampling rule if `rng` is given."""
         return self.chosen(clip_id, _sampling(num_frames, rng))
@@ -71,7 +76,7 @@ class Clips:
             self.quarantine.note(clip_id, error.reason)
             if rng is not None and before is not None:
                 rng.bit_generator.state = before
-            black = np.zeros((num_frames, self._frames.size, self._frames.size, 3), dtype=np.uint8)
+            black = np.zeros((num_frames, self.size, self.size, 3), dtype=np.uint8)
             return black, black[:1] if with_middle else None, False
         return frames[:num_frames], frames[num_frames:] if with_middle else None, True
 

@@ -98,6 +98,11 @@ class FrameCache:
     def __len__(self) -> int:
         return len(self.clip_ids)
 
+    @property
+    def size(self) -> int:
+        """Side of its square frames [pixels]."""
+        return int(self._frames.shape[1])
+
     def readable(self, clip_id: str) -> int:
         """The position of a clip. VideoError, with the reason it was left out for, where it could not be read."""
         if clip_id not in self.position:

@@ -5,6 +5,7 @@ known place, the same in every worker and in every process of a run, which share
 """
 
 import os
+import shutil
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -16,6 +17,7 @@ import pyarrow as pa
 from jaxtyping import Int
 
 from clipvip.data.clip_ids import Ids
+from clipvip.runtime.files import place
 
 
 class Sentences(Mapping[str, list[str]]):
@@ -32,8 +34,14 @@ class Sentences(Mapping[str, list[str]]):
 
     @staticmethod
     def write(batches: Iterable[Any], ids: Ids, folder: Path) -> None:
-        """Arrow batches of two columns, clip id and text, to `folder`; only texts of `ids` are kept, and no null."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Arrow batches of two columns, clip id and text, to `folder`; only texts of `ids` are kept, and no null.
+
+        The folder appears whole, or not at all: a run that goes on finds its texts where it left them.
+        """
+        whole, folder = folder, folder.with_name(f".{folder.name}")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(whole, ignore_errors=True)
+        folder.mkdir(parents=True)
         owners, sizes = [np.empty(0, np.uint32)], [np.empty(0, np.int32)]
         with open(folder / "texts", "wb") as file:
             for batch in batches:
@@ -50,6 +58,7 @@ class Sentences(Mapping[str, list[str]]):
         np.cumsum(np.bincount(owner, minlength=len(ids)), out=first[1:])
         for name, values in (("first", first), ("starts", starts), ("lengths", lengths)):
             np.save(folder / f"{name}.npy", values)
+        place(folder, whole)
 
     def __getitem__(self, clip_id: str) -> list[str]:
         position = self._ids.position(clip_id)

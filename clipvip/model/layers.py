@@ -25,12 +25,27 @@ _QUICK_GELU = 1.702  # x * sigmoid(1.702 x), the activation of the published CLI
 
 
 def run_layer(
-    layer: Any, tokens: Float[Tensor, "batch tokens width"], attention: Attention
+    layer: Any,
+    tokens: Float[Tensor, "batch tokens width"],
+    attention: Attention,
+    frames: tuple[int, int] | None = None,
 ) -> Float[Tensor, "batch tokens width"]:
-    """The whole layer: every token attends as `attention` says, then its MLP."""
-    block, normed = layer.self_attn, _converted(layer.layer_norm1(tokens))
-    query, key, value = (heads(part(normed), block.num_heads) for part in (block.q_proj, block.k_proj, block.v_proj))
-    attended = rearrange(attention(query, key, value), "b h t d -> b t (h d)")
+    """The whole layer: every token attends as `attention` says, then its MLP.
+
+    `frames`: numbers of proxies and of frames, where a GPU's kernel does the same (`frame_kernels`).
+    """
+    block, normed = layer.self_attn, converted(layer.layer_norm1(tokens))
+    projections = (block.q_proj, block.k_proj, block.v_proj)
+    together = normed.is_cuda or frames is not None
+    if together:  # one product for all three
+        weight, bias = (torch.cat([getattr(part, name) for part in projections]) for name in ("weight", "bias"))
+        packed = F.linear(normed, weight, bias)
+    if frames is not None:
+        attended = torch.ops.clipvip.frame_attention(packed, block.num_heads, *frames)[0]
+    else:
+        parts = packed.chunk(3, dim=-1) if together else tuple(part(normed) for part in projections)
+        query, key, value = (heads(part, block.num_heads) for part in parts)
+        attended = rearrange(attention(query, key, value), "b h t d -> b t (h d)")
     tokens = tokens + block.out_proj(attended)
     return _mlp(layer, tokens)
 
@@ -46,7 +61,7 @@ def read_out(
     No key and no value is computed: q . (K x + k) = (K' q) . x + q . k, and weights that sum to 1 mix V x + v to
     V (mix of x) + v. So the few queries and mixtures meet K and V, not all tokens.
     """
-    block, normed = layer.self_attn, _converted(layer.layer_norm1(tokens))
+    block, normed = layer.self_attn, converted(layer.layer_norm1(tokens))
     query = heads(block.q_proj(normed[:, read]), block.num_heads)
     query = query * query.shape[-1] ** -0.5
     key, value = (
@@ -65,8 +80,8 @@ def heads(
     return rearrange(tokens, "b t (h d) -> b h t d", h=num_heads)
 
 
-def _converted(tokens: Tensor) -> Tensor:
-    """As autocast would convert them for each of the three projections, once."""
+def converted(tokens: Tensor) -> Tensor:
+    """In the format that autocast would give them in a product."""
     kind = tokens.device.type
     return tokens.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else tokens
 

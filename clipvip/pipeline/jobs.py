@@ -99,7 +99,13 @@ class Jobs:
         return min(asked.minutes * len(job.cells), asked.attempt_minutes or sys.maxsize)
 
     def _how(self, job: Job) -> list[str]:
-        return words(self.grid.experiment.run) if JOB_RULES[job.rule].accelerator else []
+        if not JOB_RULES[job.rule].accelerator:
+            return []
+        run = self.grid.experiment.run
+        if run.workers and run.loader_mb is None:  # a quarter of what the job may have
+            asked = asks(run, job.rule)
+            run = run.model_copy(update={"loader_mb": max(1, asked.memory_mb // (4 * max(1, asked.gpus)))})
+        return words(run)
 
     def _live(self, job: Job) -> list[str]:
         if not self.live or not JOB_RULES[job.rule].accelerator:

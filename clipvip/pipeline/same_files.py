@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from clipvip.runtime import cell_files
+from clipvip.runtime.cell_files import TIMES
 
-TIMES = frozenset({"seconds", "clips_per_s", "ms_per_clip"})  # columns, and entries of a receipt
 OF_RUN = frozenset(
     {"started", "versions", "commit", "fingerprint", "lineage", "adopted", "machine", "read", "content", "reused"}
 )  # of a receipt

@@ -21,3 +21,8 @@ NMI = "nmi.csv"  # of the domain gap, as all below
 POINTS = "points.csv"
 STATISTICS = "statistics.csv"
 OVERLAP = "overlap.csv"
+
+# What the clock wrote, and so differs each time: columns of tables, and entries of a receipt.
+TIMES = frozenset(
+    {"seconds", "ms_per_clip", "clips_per_s", "tokens_per_s", "data_wait_s", "step_s", "tflops", "share_of_peak"}
+)

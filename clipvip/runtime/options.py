@@ -21,6 +21,8 @@ class RunOptions(BaseModel):
     """torch device: cpu, cuda, or one by number (cuda:0), which then every job takes"""
     workers: int = Field(0, ge=0, le=4096)
     """processes that decode ahead of training; 0: none"""
+    loader_mb: int | None = Field(None, ge=1, le=100_000_000)
+    """frames read ahead by all workers of a process at most [MB]; null: a quarter of `memory_mb` in a workflow"""
     micro_batch: int | None = Field(None, ge=1, le=1_000_000)
     """clips that are back-propagated at once; null: the batch of a process"""
     compile: Compiler | None = None
@@ -33,6 +35,11 @@ class RunOptions(BaseModel):
     """minutes without a sign of another process after which it counts as stuck, which ends the job"""
     verify: bool = False
     """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""
+
+    @property
+    def loader_bytes(self) -> int | None:
+        """Bytes of frames that may be read ahead; None: no bound."""
+        return None if self.loader_mb is None else self.loader_mb * 1_000_000
 
 
 def add_flags(parser: ArgumentParser, kinds: Mapping[str, Callable[[str], Any]] | None = None) -> None:

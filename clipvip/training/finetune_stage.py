@@ -38,6 +38,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
         max_tokens=settings.max_tokens,
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
+        shuffle=settings.optim.shuffle,
         keep_partial=settings.optim.keep_partial,
     )
     steps = num_steps(settings.optim, batches.per_epoch)

@@ -6,8 +6,7 @@ a run; a checkpoint holds all that the run is.
 
 import math
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,13 +15,16 @@ from tqdm import tqdm
 
 from clipvip.config.learning import OptimSettings
 from clipvip.config.stages import Terms
-from clipvip.data.batches import Batch, Batches, stream
+from clipvip.data.batches import Batch, Batches
+from clipvip.data.loader import stream
 from clipvip.evaluation.validation import RECALLS
 from clipvip.model.clip_vip import ClipVip
 from clipvip.model.loss import omnisource_loss
 from clipvip.runtime import checkpoint, distributed, stopping
 from clipvip.runtime.context import Run
+from clipvip.runtime.settled import settled
 from clipvip.training import gradient_cache, optimiser
+from clipvip.training.meter import Due, Meter
 from clipvip.training.schedule import num_steps, rate
 
 VIDEO_TEXT: Terms = ({"video": ("subtitle",)},)  # videos and their texts, the loss of fine-tuning too
@@ -68,7 +70,7 @@ class State:
             progress = Progress(**found["progress"])
             distributed.draw_on(found["random"], found["cuda_random"], progress.step, run.device)
             if distributed.rank() == 0:
-                print(f"{run.work}: goes on at step {progress.step}", file=sys.stderr, flush=True)
+                _say(f"{run.work}: goes on at step {progress.step}")
         elif distributed.rank() > 0:
             torch.manual_seed(torch.initial_seed() + distributed.rank())  # the first draws as if it were alone
         if distributed.first(progress.step) != progress.step:
@@ -92,20 +94,6 @@ class State:
         distributed.first(progress.step)  # it is written; a disk may take longer than an exchange
 
 
-@dataclass
-class _Due:
-    """Whether so many seconds have passed since it was last so."""
-
-    seconds: float
-    since: float = field(default_factory=time.monotonic)
-
-    def now(self) -> bool:
-        if time.monotonic() - self.since <= self.seconds:
-            return False
-        self.since = time.monotonic()
-        return True
-
-
 def fit(
     model: ClipVip,
     batches: Batches,
@@ -122,40 +110,54 @@ def fit(
 
     `validate` is asked after each step count in `validate_at` (0: before the first), its metrics join the history as
     `val/...`; with `keep_best` the weights of the highest mean recall stay."""
-    device, state = torch.device(run.device), _state(model, settings, run)
-    progress = state.begin(run)
+    progress = (state := _state(model, settings, run)).begin(run)
     steps, only = num_steps(settings, batches.per_epoch), distributed.rank() == 0
-    every, shows = max(1, steps // LOGGED), _Due(15.0)
-    saves = _Due(CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds)
+    every, shows, saves = max(1, steps // LOGGED), Due(15.0), Due(_between_checkpoints(run))
 
     def look() -> Figures:
         return _look(model, progress, validate, keep_best) if validate and progress.step in validate_at else {}
 
     if progress.step == 0 and (seen := look()):
         progress.history.append({"step": 0, **seen})
-    own = replace(batches, part=(distributed.rank(), distributed.size()))
+    meter = Meter(model, run.device, DTYPES.get(settings.precision))
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
-    with stopping.at_steps() as asked:
-        for batch in stream(own, progress.step, steps, run.workers):
-            clock, lr = time.perf_counter(), rate(progress.step, steps, settings)
+    with stopping.at_steps() as asked, settled(run.device) as settle:
+        for batch in meter.timed(_ahead(batches, progress.step, steps, run)):
+            lr = rate(progress.step, steps, settings)
             optimiser.prepare(state.optimiser, settings, lr, progress.step)
-            figures = {"lr": lr, **_step(state, batch.to(device), terms, settings, run.micro_batch)}
+            told = _step(state, batch, terms, settings, run.micro_batch)
             progress.step += 1
-            figures["clips_per_s"] = batches.size / (time.perf_counter() - clock)
-            figures |= look()
-            if progress.step % every == 0 or progress.step == steps or any(key.startswith("val/") for key in figures):
-                progress.history.append({"step": progress.step, **figures})
+            row, said = progress.step % every == 0 or progress.step == steps, bar.disable and only and shows.now()
+            meter.stepped(batch, batches.size, wait=row or said or progress.step in validate_at)
+            if (seen := look()) or row:
+                figures: Figures = {"lr": lr, **{key: float(value) for key, value in told.items()}, **meter.row()}
+                progress.history.append({"step": progress.step, **figures, **seen})
+                bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
                 if only:
-                    run.log(progress.step, figures)
+                    run.log(progress.step, figures | seen)
             _save_if_due(state, run, progress, asked=asked(), due=only and saves.now())
-            bar.set_postfix(loss=f"{figures['loss']:.3f}", refresh=False)
             bar.update()
-            if bar.disable and only and shows.now():
-                print(f"{name}: {progress.step}/{steps} steps, loss {figures['loss']:.3f}", file=sys.stderr, flush=True)
+            settle()
+            if said:
+                _say(f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}, {meter.said()}")
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
     return progress.history
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _between_checkpoints(run: Run) -> float:
+    return CHECKPOINT_SECONDS if run.checkpoint_seconds is None else run.checkpoint_seconds
+
+
+def _ahead(batches: Batches, start: int, stop: int, run: Run) -> Iterator[Batch]:
+    own = replace(batches, part=(distributed.rank(), distributed.size()))
+    how = {"bound": run.loader_bytes, "micro_batch": run.micro_batch}
+    return stream(own, start, stop, run.workers, device=torch.device(run.device), **how)
 
 
 def _save_if_due(state: State, run: Run, progress: Progress, *, asked: bool, due: bool) -> None:
@@ -173,7 +175,7 @@ def _state(model: ClipVip, settings: OptimSettings, run: Run) -> State:
     model.to(device).train()
     model.video.recompute = run.recompute
     if run.compile:
-        model.video.compile(backend=run.compile)
+        model.video.compile_layers(run.compile)
     return State(
         model, optimiser.adamw(model, settings), torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
     )
@@ -198,8 +200,11 @@ def mean_recall(found: Figures, prefix: str = "") -> float:
     return sum(found[f"{prefix}t2v/R@{k}"] for k in RECALLS) / len(RECALLS)
 
 
-def _step(state: State, batch: Batch, terms: Terms, settings: OptimSettings, micro_batch: int | None) -> Figures:
-    """One step of all processes together; `batch` holds the rows of this one."""
+def _step(
+    state: State, batch: Batch, terms: Terms, settings: OptimSettings, micro_batch: int | None
+) -> dict[str, Tensor]:
+    """One step of all processes together; `batch` holds the rows of this one. A GPU is not waited for: who reads a
+    figure waits."""
     model, adamw, scaler = state.model, state.optimiser, state.scaler
     if settings.clamp_first:
         model.clamp_logit_scale()
@@ -224,8 +229,7 @@ def _step(state: State, batch: Batch, terms: Terms, settings: OptimSettings, mic
     scaler.update()
     if not settings.clamp_first:
         model.clamp_logit_scale()
-    scale = float(model.logit_scale.detach())
-    return {"loss": float(loss), "logit_scale": scale, "grad_norm": float(norm)}
+    return {"loss": loss, "logit_scale": model.logit_scale.detach().clone(), "grad_norm": norm}
 
 
 def embed(model: ClipVip, batch: Batch) -> dict[str, Tensor]:

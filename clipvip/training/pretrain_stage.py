@@ -69,7 +69,7 @@ def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, ru
     for role in ("subtitle", "caption"):
         if role in roles:
             folder = run.work / f"{role}s"
-            if run.rank == 0:
+            if run.rank == 0 and not folder.is_dir():  # an attempt before this one may have written them
                 Sentences.write(_written(role, inputs), clip_ids, folder)
             run.agree(True)  # the texts are there
             texts[role] = Sentences(folder, clip_ids)
@@ -83,6 +83,7 @@ def _batches(settings: PretrainCell, inputs: dict[str, Path], tokenizer: Any, ru
         batch_size=settings.optim.batch_size,
         seed=settings.seed,
         with_frame=any("frame" in term for term in settings.terms),
+        shuffle=settings.optim.shuffle,
         keep_partial=settings.optim.keep_partial,
     )
 

@@ -21,8 +21,9 @@ from video_files import write_video
 
 from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
-from clipvip.data.batches import Batches, stream
+from clipvip.data.batches import Batches
 from clipvip.data.clips import open_clips
+from clipvip.data.loader import stream
 
 RESULTS = Path(__file__).parents[2] / "results" / "soak.json"
 LINUX = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux tells what pages are shared")

@@ -15,6 +15,7 @@ from PIL import Image
 
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.config.learning import CaptionerSettings
+from clipvip.corpora.captions import reuse
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import frame_cache
 from clipvip.pipeline.cell import Cell
@@ -87,10 +88,11 @@ def remake(root: Path, corpus: Cell) -> None:
     make(root, corpus)
 
 
-@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize(("frames", "rows"), [(1, 1 << 16), (3, 1 << 16), (3, 4)])
 def test_only_new_clips_are_captioned_and_all_is_as_if_made_anew(
-    tmp_path: Path, model: Path, asked: list[int], frames: int
+    tmp_path: Path, model: Path, asked: list[int], frames: int, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reuse, "ROWS", rows)
     data, root = tmp_path / "data", tmp_path / "results"
     fill(data, list(range(40)))
     cells = chain(data, model, num_frames=frames)

@@ -17,9 +17,10 @@ from clipvip.config.base import build
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.corpora.corpus_stage import make
 from clipvip.data import frame_cache, manifest
-from clipvip.data.batches import Batches, stream, texts_by_clip
+from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clip_files import Places
 from clipvip.data.clips import open_clips
+from clipvip.data.loader import stream
 from clipvip.data.media.file_header import VideoError
 from clipvip.runtime.context import Run
 

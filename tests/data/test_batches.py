@@ -10,8 +10,9 @@ from transformers import AutoTokenizer
 
 from clipvip.config.data import FramesSettings
 from clipvip.data import manifest
-from clipvip.data.batches import Batch, Batches, stream, texts_by_clip, tokenize, tokenize_again
+from clipvip.data.batches import Batch, Batches, padded, texts_by_clip, token_rows, tokenize
 from clipvip.data.clips import open_clips
+from clipvip.data.loader import stream
 
 FRAMES = FramesSettings(size=24)
 
@@ -118,7 +119,8 @@ def test_texts_drawn_again_have_the_tokens_of_the_tokenizer(tiny_clip_folder: Pa
     batches = [["a red ring", "", "a"], ["a", "a red ring grows, then turns blue", "a"], ["", "a red ring"], ["a"] * 2]
     for texts in batches:
         for most in (4, 77):
-            again = tokenize_again(tokenizer, texts, most, known if most == 77 else {})
+            rows = token_rows(tokenizer, texts, most, known if most == 77 else {})
+            again = padded(rows, tokenizer.pad_token_id)
             for found, expected in zip(again, tokenize(tokenizer, texts, most), strict=True):
                 assert torch.equal(found, expected)
                 assert found.dtype == expected.dtype

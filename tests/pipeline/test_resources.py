@@ -27,18 +27,22 @@ ASKED = re.compile(r"^rule (\w+):$.*?^    resources: (.*?)$", flags=re.MULTILINE
 
 
 def plan(listing: Path, results: Path, config: Path = BASE, run: dict[str, object] | None = None) -> str:
-    """What `snakemake -n -p` prints of an experiment whose corpora lie below `listing`; `run`: changed settings."""
+    """What `snakemake -n -p` prints of an experiment whose corpora lie below `listing`, then what each job asks for;
+    `run`: changed settings."""
     data = read_yaml(config)
     for corpus in data["corpora"].values():
         if "root" in corpus:
             corpus["root"] = str(listing / corpus["format"])
     own = results / "experiment.yaml"
     own.write_text(yaml.safe_dump({**data, "run": {**data["run"], **(run or {})}, "results": str(results / "results")}))
-    command = [str(Path(sys.executable).parent / "snakemake"), "-n", "-p", "--cores", "16", "--configfile", str(own)]
+    command = [str(Path(sys.executable).parent / "snakemake"), "-n", "-p", "--cores", "16"]
+    command += ["--logger", "asked", "--configfile", str(own)]
     place = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{ROOT / 'tests'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"  # of the plugin
+    place |= {"PYTHONPATH": path, "ASKED": str(asked := results / "asked.txt")}
     done = subprocess.run(command, cwd=ROOT, env=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout + done.stderr
+    return done.stdout + done.stderr + asked.read_text()
 
 
 def resources(printed: str) -> dict[str, dict[str, str]]:

@@ -13,6 +13,7 @@ from clipvip.runtime.options import RunOptions, add_flags, given, words
 CHANGED = {
     "device": "cuda:1",
     "workers": 3,
+    "loader_mb": 100,
     "micro_batch": 8,
     "compile": "inductor",
     "recompute": True,

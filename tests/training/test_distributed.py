@@ -45,7 +45,7 @@ def one_step(inputs: Inputs, clip_folder: Path, micro_batch: int | None) -> dict
     settings = OptimSettings(steps=1, lr=RATE, grad_norm=None)
     figures = _step(state, batch, OBJECTIVES["d"], settings, micro_batch)
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-    return {"loss": figures["loss"], "gradients": gradients, "weights": copy.deepcopy(model.state_dict())}
+    return {"loss": float(figures["loss"]), "gradients": gradients, "weights": copy.deepcopy(model.state_dict())}
 
 
 def evaluated(inputs: Inputs, clip_folder: Path, out: Path) -> dict[str, Any]:

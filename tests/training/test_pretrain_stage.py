@@ -13,8 +13,9 @@ from clipvip.config.data import FramesSettings
 from clipvip.config.learning import ModelSettings, OptimSettings
 from clipvip.config.stages import OBJECTIVES, PretrainCell
 from clipvip.data import manifest
-from clipvip.data.batches import Batches, stream, texts_by_clip
+from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clips import open_clips
+from clipvip.data.loader import stream
 from clipvip.runtime.context import Run
 from clipvip.training.pretrain_stage import _batches
 

@@ -13,14 +13,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from clipvip.config.learning import CaptionsSettings
-from clipvip.corpora.captions import imported, quality, reuse
+from clipvip.corpora.captions import imported, merging, quality, reuse
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import manifest, unreadable
 from clipvip.data.ahead import read_ahead
+from clipvip.data.clip_ids import Ids
 from clipvip.data.clips import Clips, Frames, open_clips
 from clipvip.data.media.file_header import VideoError
 from clipvip.runtime import cell_files, distributed
@@ -30,6 +33,7 @@ from clipvip.runtime.files import write_whole, written
 BATCH = 256  # frames captioned at a time
 PART = 8 * BATCH  # clips that a kill loses at most
 EMPTY = "empty caption"
+SOUND = frozenset({EMPTY, imported.ABSENT})  # of clips that can be read
 
 
 def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run: Run) -> dict[str, Any]:
@@ -39,19 +43,19 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     ValueError when more clips are unreadable than the corpus allows.
     """
     shards = sorted(run.work.glob("shard-*-of-*.parquet"))
-    done = {clip_id for shard in shards for clip_id in pd.read_parquet(shard, columns=["clip_id"])["clip_id"]}
-    ids = manifest.clip_ids(inputs["corpus"])
-    rest = [clip_id for clip_id in ids if clip_id not in done]
-    parts = [*shards, *_in_parts(settings, inputs, rest, run, "rest")]
+    parts = [*shards]
+    if not _whole(shards):
+        ids = manifest.clip_ids(inputs["corpus"])
+        parts += _in_parts(settings, inputs, _left(ids, shards), run, "rest")
     if run.rank > 0:
         return {}
-    facts = merge(parts, out) | reuse.write(parts, out)
-    rows = _read(parts)
-    unread = rows.loc[rows["reason"].notna() & ~rows["reason"].isin([EMPTY, imported.ABSENT]), "clip_id"].unique()
+    found = merging.merge(parts, out / cell_files.CAPTIONS, SOUND)
+    facts = found.facts() | reuse.write(parts, out)
     allowed = manifest.max_bad(inputs["corpus"])
-    unreadable.stop_if_too_many(list(unread), len(ids), allowed=allowed, where=inputs["corpus"])
+    unreadable.stop_if_too_many(found.unreadable, found.clips, allowed=allowed, where=inputs["corpus"])
     if "world" in inputs and settings.num_frames % 2:  # what is known is of the middle frame
         truth = pd.read_parquet(inputs["world"] / cell_files.TRUTH)
+        rows = _read(parts)
         of_middle = rows[rows["caption"].notna() & (rows["frame"] == settings.num_frames // 2)]
         facts["quality"] = quality.by_attribute(of_middle, truth)
         write_whole(out / cell_files.QUALITY, json.dumps(facts["quality"], indent=1) + "\n")
@@ -80,21 +84,27 @@ def merge(parts: Sequence[Path], out: Path) -> dict[str, Any]:
 
     Frames of a clip that got the same caption give it once. ValueError if there is not one caption among them.
     """
-    rows = _read(parts).sort_values(["clip_id", "frame"])
-    written = rows[rows["caption"].notna()].drop_duplicates(["clip_id", "caption"])
-    if written.empty:
-        raise ValueError(f"{out}: not one clip of {len(rows)} has a caption: {dict(rows['reason'].value_counts())}")
-    _write(written[["clip_id", "caption", "model"]], out / cell_files.CAPTIONS)
-    clips, captioned = rows["clip_id"].nunique(), written["clip_id"].nunique()
-    bare = rows[~rows["clip_id"].isin(written["clip_id"])].drop_duplicates("clip_id")
-    return {
-        "clips": clips,
-        "captioned": captioned,
-        "captions": len(written),
-        "missing": clips - captioned,
-        "reasons": {str(reason): int(count) for reason, count in bare["reason"].value_counts().items()},
-        "clips_per_s": round(clips / max(1e-9, float(rows["seconds"].sum())), 1),
-    }
+    return merging.merge(parts, out / cell_files.CAPTIONS, SOUND).facts()
+
+
+def _whole(shards: Sequence[Path]) -> bool:
+    """Whether these are all the slices of one cut: a finished one holds every clip of its slice."""
+    cut = {name: [path for path in shards if path.stem.endswith(f"-of-{name}")] for name in map(_of, shards)}
+    return any(len(slices) == int(name) for name, slices in cut.items())
+
+
+def _of(shard: Path) -> str:
+    return shard.stem.rsplit("-", 1)[-1]
+
+
+def _left(ids: Ids, parts: Sequence[Path]) -> list[str]:
+    """The clips that none of the parts holds."""
+    done = np.zeros(len(ids), dtype=bool)
+    for part in parts:
+        for batch in pq.ParquetFile(part).iter_batches(manifest.PART, columns=["clip_id"]):
+            places = ids.positions(batch["clip_id"])
+            done[places[places >= 0]] = True
+    return list(ids.take(np.flatnonzero(~done)))
 
 
 def _in_parts(settings: CaptionsSettings, inputs: dict[str, Path], ids: list[str], run: Run, name: str) -> list[Path]:

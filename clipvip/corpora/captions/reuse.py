@@ -64,15 +64,25 @@ def write(parts: Sequence[Path], out: Path) -> dict[str, Any]:
     return {"reused": {"clips": sum(counts.values()), "from": sorted(counts)}} if counts else {}
 
 
-def _shown(parts: Sequence[Path]) -> Iterator[pa.Table]:
-    """The rows of parts whose frames were seen, a file at a time; captions that were made elsewhere saw none."""
+def _shown(parts: Sequence[Path]) -> Iterator[Any]:
+    """The rows of parts whose frames were seen, whole clips at a time; captions that were made elsewhere saw none."""
     for part in parts:
-        if PIXELS in pq.read_schema(part).names:
-            rows = pq.read_table(part, columns=["clip_id", "frame", "caption", PIXELS, TAKEN])
-            yield rows.filter(pc.is_valid(rows[PIXELS]))
+        if PIXELS not in pq.read_schema(part).names:
+            continue
+        file, left = pq.ParquetFile(part, pre_buffer=False), None
+        for batch in file.iter_batches(ROWS, columns=["clip_id", "frame", "caption", PIXELS, TAKEN]):
+            rows = pa.Table.from_batches([batch])
+            rows = rows.filter(pc.is_valid(rows[PIXELS]))
+            rows = rows if left is None else pa.concat_tables([left, rows])
+            if len(rows):
+                last = pc.equal(rows["clip_id"], rows["clip_id"][-1])  # its other frames may come with the next batch
+                left = rows.filter(last)
+                yield rows.filter(pc.invert(last))
+        if left is not None:
+            yield left
 
 
-def _clips(rows: pa.Table) -> tuple[pa.Table, Any]:
+def _clips(rows: Any) -> tuple[Any, Any]:
     """A row a clip, and how many clips came from which cell."""
     ordered = rows.sort_by([("clip_id", "ascending"), ("frame", "ascending")])
     first = np.flatnonzero(ordered["frame"].to_numpy() == 0)

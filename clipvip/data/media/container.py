@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class Container:
     hidden: int  # packets that an edit list keeps from being shown
     splices: int  # how often timestamps go back in order of decoding
     lacks: float  # how much shorter the packets are than what is declared
+    single: bool = False  # JPEG pictures in Matroska: each packet is a frame that needs no other one
 
     @property
     def streamed(self) -> bool:
@@ -134,6 +136,7 @@ def _container(path: str, size: int, changed: int) -> Container:
             hidden=found.hidden,
             splices=found.splices,
             lacks=found.lacks(file, stream),
+            single=(context.name, file.format.name) == ("mjpeg", "matroska,webm") and found.in_order,
         )
     made.refuse_short(made.lacks)
     return made
@@ -191,6 +194,12 @@ class _Packets:
         clock = Clock(unit, step, streamed=streamed)
         times = tuple(clock(*each) for each in known)
         return None if clock.splices else times
+
+    @property
+    def in_order(self) -> bool:
+        """Whether each packet says when its frame is shown, later than the one before."""
+        stamps = [stamp for stamp, _ in self._stamps if stamp is not None]
+        return len(stamps) == self.count and all(a < b for a, b in pairwise(stamps))
 
     def lacks(self, file: Any, stream: Any) -> float:
         """Seconds between the last packet and the declared end, of the stream itself or of the whole file."""

@@ -6,7 +6,7 @@ beginning of the file, because a decoder that seeks may give other frames withou
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,22 @@ def presented(container: Container) -> Iterator[tuple[float, Any]]:
             raise VideoError(container.path, "no frame can be decoded")
         if container.times is not None and not container.streamed:  # a part of a stream may begin later
             container.refuse_short(container.times[-1] - (clock.last or 0.0))
+
+
+def presented_alone(container: Container, wanted: Collection[int]) -> Iterator[Any]:
+    """The frames with these numbers, in order, of a container of single pictures; no other one is decoded.
+
+    VideoError for one that cannot be read; the faults of the others stay unseen.
+    """
+    with faults_named(container.path), opened(container.path) as file:
+        stream = file.streams[container.stream]
+        stream.codec_context.thread_count = 1
+        for number, packet in enumerate(each for each in file.demux(stream) if each.size):
+            if number in wanted:
+                frames = packet.decode()
+                if [(frame.width, frame.height) for frame in frames] != [(container.width, container.height)]:
+                    raise VideoError(container.path, f"packet {number} is no picture of the file's size")
+                yield frames[0]
 
 
 def _decoded(file: Any, container: Container) -> Iterator[Any]:

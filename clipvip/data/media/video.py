@@ -3,7 +3,8 @@
 What a file's frames are is defined in presented.py, when they are shown in moments.py. An image is a video of one
 frame. Whatever cannot be read raises `VideoError`, which names the file and the reason; no other file is ever taken in
 its place. Every function decodes from the beginning of the file to the end of what is asked for, so that a fault on the
-way is found by each of them. Flipped bits inside a stream may still decode: only a checksum would find those.
+way is found by each of them; of single JPEG pictures in Matroska, which need no other one, only those asked for are.
+Flipped bits inside a stream may still decode: only a checksum would find those.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from PIL import Image, ImageOps
 from clipvip.data.media.container import LARGEST, Container, container_of, faults_named
 from clipvip.data.media.file_header import VideoError, check_header, is_image
 from clipvip.data.media.moments import Span
-from clipvip.data.media.presented import Converter, Picture, presented
+from clipvip.data.media.presented import Converter, Picture, presented, presented_alone
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow would warn; `_image` refuses by its own limit, from the header
 
@@ -191,6 +192,9 @@ def _chosen(
     asked = {inside[int(position)] for position in wanted}
     until = next((index for index, time in enumerate(times) if span.past(time)), len(times))
     convert, pictures, seen = Converter(container.path), list[Picture](), 0
+    if container.single and times is container.times:
+        alone = [convert(frame) for frame in presented_alone(container, asked)]
+        return _stack(container.path, alone)[place] if len(alone) == len(asked) else None
     for index, (time, frame) in enumerate(presented(container)):
         if span.past(time):
             break

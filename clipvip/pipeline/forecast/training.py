@@ -15,8 +15,6 @@ STATE = 16  # bytes a weight in training: itself, its gradient and AdamW's two, 
 WIDTHS = 38  # of a token read or written in a layer's forward pass, its MLP's hidden layer included
 KEPT = 34  # bytes that a layer keeps of each of a token's widths, in bf16 with fused attention
 HALF = 2  # bytes of a number in bf16
-AHEAD = 2  # batches that a worker has ready
-OF_A_WORKER = 1.67  # further batches that it holds while it makes one, measured
 PROCESS_MB = 2500.0  # torch, transformers and a model in a process
 
 
@@ -68,12 +66,14 @@ def learning(own: Learning, run: RunSettings, rates: Rates, gpus: int) -> Cost:
 
 
 def loader_mb(own: Learning, run: RunSettings, gpus: int) -> float:
-    """What the loader holds: each worker makes whole batches of its process and has two ready."""
+    """What the loader holds: slots for two batches in parts and two parts more, within its bound, and two batches put
+    together (data/loader.py)."""
     pixels: int = own.config.vision_config.image_size**2
     batch = own.batch / gpus * sum(own.frames) * pixels * 3 / MB
     if run.workers == 0:
         return 2 * batch
-    return gpus * run.workers * (AHEAD + OF_A_WORKER) * batch
+    bound = run.loader_mb or run.memory_mb / (4 * gpus)
+    return gpus * (min(bound, (2 + 2 / run.workers) * batch) + 2 * batch)
 
 
 def _tokens(own: Learning) -> float:
