@@ -12,8 +12,9 @@ from PIL import Image
 from clipvip.config.data import FramesSettings
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, OptimSettings, TinyCaptioner
 from clipvip.corpora.captions.captioner import Captioner
-from clipvip.data import manifest
-from clipvip.training import tiny_captioner
+from clipvip.data import frame_cache, manifest
+from clipvip.runtime.context import Run
+from clipvip.training import captioner_stage, tiny_captioner
 
 SIDE = 16
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
@@ -52,3 +53,15 @@ def write_git(folder: Path) -> Path:
     torch.manual_seed(1)
     Captioner(processor, tiny_captioner.make_model(SHAPE, processor.tokenizer)).save(folder)
     return folder
+
+
+def trained(place: Path) -> Path:
+    """A captioner's model folder below `place`, which has learnt three colours."""
+    corpus = write_corpus(place / "coco", {"train": 60, "val": 12})
+    for name in ("frames", "out", "work"):
+        (place / name).mkdir()
+    frame_cache.make(FramesSettings(size=SIDE), {"corpus": corpus}, place / "frames", Run(work=place))
+    captioner_stage.make(
+        TRAINED, {"corpus": corpus, "frames": place / "frames"}, place / "out", Run(work=place / "work")
+    )
+    return place / "out" / "model"

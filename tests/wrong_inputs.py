@@ -6,7 +6,6 @@ One argument at a time is wrong, all others are right; what can be wrong follows
 import argparse
 import contextlib
 import io
-import os
 import shlex
 import shutil
 import signal
@@ -244,9 +243,5 @@ def faults(case: Case, answer: Answer) -> str:
 def all_answers(root: Path) -> list[tuple[Case, Answer]]:
     """All cases run in a world below `root`."""
     world(root)
-    before = Path.cwd()
-    os.chdir(root)
-    try:
+    with contextlib.chdir(root):
         return [(case, run(case.words)) for case in cases()]
-    finally:
-        os.chdir(before)

@@ -61,7 +61,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     print(doctor.facts(found) if arguments.json else doctor.listing(found, arguments.results))
     if arguments.fix:
         print(f"{doctor.mend(found)} mended")
-        return 0
+        found = [each for each in found if each.mend is None]
     return int(any(each.kind not in doctor.HARMLESS for each in found))
 
 

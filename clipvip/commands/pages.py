@@ -85,6 +85,8 @@ def _add_pages(commands: Any) -> None:
         _notebook,
         "run a notebook on a study folder and keep it with its outputs",
         ["clipvip notebook analysis/main.ipynb results/mini/studies/main --out main.ipynb"],
+        more="Runs the code of a notebook, all of it, with your rights on this machine: read a notebook that is not "
+        "yours before you run it.",
     )
     one.add_argument("notebook", type=NOTEBOOK, help="for example analysis/main.ipynb")
     one.add_argument("study", type=STUDY, help="study folder")

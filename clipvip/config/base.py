@@ -96,11 +96,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 MOST = 100_000  # values of a YAML file
+LARGEST = 10_000_000  # bytes of one
 
 
 def read_yaml(path: str | Path) -> Any:
     """The YAML file as plain data; ValueError names the file."""
     try:
+        if (size := Path(path).stat().st_size) > LARGEST:
+            raise ValueError(f"{path}: {size / 1e6:,.0f} MB; no file of settings has more than {LARGEST / 1e6:.0f}")
         data = yaml.safe_load(Path(path).read_text())
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None

@@ -26,6 +26,7 @@ class Stage:
     priority: int = 0  # of its jobs: what everything waits for goes first
     also: tuple[str, ...] = ()  # other functions that make a part of it
     part: str | None = None  # the setting whose value names an entry of each of `tables`
+    says_which: tuple[str, ...] = ()  # inputs that only say which clips there are: rows of other clips do not matter
     tables: tuple[str, ...] = ()  # module and constant; of these only the entry of its part is code of a cell
 
     @property
@@ -85,6 +86,7 @@ STAGES: dict[str, Stage] = {
             settings=learning.CaptionsSettings,
             make="corpora.captions.captions_stage:caption",
             also=("corpora.captions.captions_stage:caption_shard",),
+            says_which=("corpus", "world"),
             shared=True,
             packed=False,
             accelerator=True,

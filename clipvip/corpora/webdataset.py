@@ -28,6 +28,22 @@ from clipvip.data.media.file_header import IMAGE_ENDINGS, VideoError, check_head
 SOURCE = "caption"
 HEAD = 1024  # bytes of a clip that its header needs
 LONGEST = 1 << 20  # bytes of a text
+LONGEST_HEADER = 1 << 24  # bytes
+LARGEST = 1 << 31  # bytes of a clip: one is read whole
+
+
+class _Bounded:
+    """A shard of which no header is read that claims to be larger than any is: tarfile reads those whole."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> Any:
+        """As the file's. Raises tarfile.ReadError for too much."""
+        if not 0 <= size <= LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
 
 
 @dataclass
@@ -109,9 +125,10 @@ def _samples(file: Any, shard: str, account: Account) -> Iterator[Sample]:
     """The samples of a shard; one that is torn in the middle ends early, and is named."""
     sample: Sample | None = None
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
+        bounded: Any = _Bounded(file)
+        with tarfile.open(fileobj=bounded, mode="r:") as tar:
             for member in tar:
-                if not member.isreg() or PurePosixPath(member.name).name.startswith("."):
+                if not member.isreg() or member.issparse() or PurePosixPath(member.name).name.startswith("."):
                     continue
                 key, ending = _key(member.name)
                 if sample is None or key != sample.key:
@@ -168,6 +185,8 @@ def _fault(clip: tarfile.TarInfo, head: bytes, shard_size: int) -> str | None:
     """Why the clip cannot be read, from its header: it is laid into an empty file of the clip's size."""
     if clip.offset_data + clip.size > shard_size:
         return "cut short by the end of its shard"
+    if clip.size > LARGEST:
+        return f"{clip.size:,} bytes, more than the {LARGEST:,} of a clip in a shard"
     with tempfile.NamedTemporaryFile(suffix=PurePosixPath(clip.name).suffix) as file:
         file.write(head)
         file.truncate(clip.size)

@@ -16,13 +16,18 @@ from clipvip.config.registry import STAGES
 from clipvip.pipeline import store, stores
 from clipvip.pipeline.task import read_spec
 from clipvip.results import study_files
-from clipvip.runtime import cell_content, cell_files, receipts
+from clipvip.runtime import cell_content, cell_files, receipts, stale_locks
 from clipvip.runtime.files import held
 
 OLD = 3600.0  # seconds: a file being written is younger
 OWN = {"cells", "specs", "failed", "work", "locks", "logs", "jobs"}  # folders of a results root
 HARMLESS = {"unknown file", "unrecorded", "stale"}  # what the workflow deals with, or nobody has to
 NOTES = {"specs": "specs", "failed": "notes of a failure"}
+WRITTEN = (  # JSON of experiments and studies: where, what it is, and who writes it anew
+    (f"*/{study_files.JOBS}", "the list of a workflow", "the workflow writes it anew"),
+    (f"*/studies/*/{study_files.PLAN}", "a plan", "the workflow writes it anew"),
+    (f"*/studies/*/{study_files.LINKS}", "links to MLflow's page", "`clipvip track` writes them anew"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def examine(root: Path, *, verify: bool = True) -> list[Finding]:
             f"{root}: no results folder (it would hold cells/ and specs/); give the `results` of an experiment"
         )
     found = [*_notes(root), *_cells(root, verify=verify), *_unfinished(root), *_work(root), *_half_written(root)]
-    return [*found, *_studies(root), *_stores(root), *_unknown(root)]
+    return [*found, *_locks(root), *_studies(root), *_stores(root), *_unknown(root)]
 
 
 def mend(found: Iterable[Finding]) -> int:
@@ -145,12 +150,16 @@ def _half_written(root: Path) -> Iterator[Finding]:
             yield Finding("orphan", path, "half written by a process that was killed", "removed", path.unlink)
 
 
+def _locks(root: Path) -> Iterator[Finding]:
+    for path, what in stale_locks.stale(root):
+        yield Finding("stale lock", path, what, "removed", path.unlink)
+
+
 def _studies(root: Path) -> Iterator[Finding]:
-    for path in sorted(root.glob(f"*/studies/*/{study_files.PLAN}")):
-        if receipts.read_json(path) is None:
-            yield Finding(
-                "torn file", path, "a plan, empty or cut", "removed; the workflow writes it anew", path.unlink
-            )
+    for pattern, about, again in WRITTEN:
+        for path in sorted(root.glob(pattern)):
+            if receipts.read_json(path) is None:
+                yield Finding("torn file", path, f"{about}, empty or cut", f"removed; {again}", path.unlink)
 
 
 def _stores(root: Path) -> Iterator[Finding]:
@@ -162,7 +171,8 @@ def _unknown(root: Path) -> Iterator[Finding]:
     """What does not belong to a results root: neither its own, nor an experiment's folder, nor a store."""
     for path in sorted(root.iterdir()):
         experiment = path.is_dir() and ((path / "studies").is_dir() or (path / "sweeps").is_dir())
-        if path.name not in OWN | stores.NAMES and not experiment and not path.name.startswith("."):
+        own = path.name.removesuffix(stale_locks.SOFT)
+        if own not in OWN | stores.NAMES and not experiment and not path.name.startswith("."):
             yield Finding("unknown file", path, "no part of the results", "left; remove it if it is not yours")
 
 

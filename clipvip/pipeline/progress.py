@@ -29,7 +29,7 @@ class Progress:
 
     def __init__(self, path: Path) -> None:
         found = receipts.read_json(path)
-        if found is None or not {"cells", "jobs", "at_once"} <= found.keys():
+        if found is None or not _is_list(found):
             raise ValueError(f"{path}: no list of a workflow; `snakemake -n` writes it anew")
         self.root, self._written = path.parent.parent, path.stat().st_mtime
         self.name: str = path.parent.name
@@ -193,6 +193,17 @@ def _job(spec: Path, listed: Path) -> dict[str, Any] | None:
     progress = Progress(listed)
     cell = progress.cells.get(spec.stem.replace("-", "/", 1))
     return progress.jobs[cell["job"]] if cell is not None else None
+
+
+def _is_list(found: dict[str, Any]) -> bool:
+    """Whether it has the form that worklist.py writes."""
+    cells, jobs = found.get("cells"), found.get("jobs")
+    if not (isinstance(cells, dict) and isinstance(jobs, dict) and isinstance(found.get("at_once"), int)):
+        return False
+    of_cell, of_job = {"title", "kind", "galleries", "made", "job"}, {"title", "brief", "needs"}
+    named = all(isinstance(cell, dict) and of_cell <= cell.keys() and cell["job"] in jobs for cell in cells.values())
+    inside = all(".." not in Path(name).parts and not Path(name).is_absolute() for name in cells)
+    return named and inside and all(isinstance(job, dict) and of_job <= job.keys() for job in jobs.values())
 
 
 def lists(folder: Path) -> list[Path]:

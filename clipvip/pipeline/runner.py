@@ -16,6 +16,7 @@ from clipvip.config.base import build
 from clipvip.config.registry import STAGES
 from clipvip.pipeline import verdicts
 from clipvip.pipeline.cell import stage_fingerprint
+from clipvip.pipeline.earlier import earlier
 from clipvip.pipeline.store import failure_path, folder, lock_path
 from clipvip.pipeline.task import Task, read_spec, settings_of, task_of
 from clipvip.runtime import cell_content, cell_files, receipts
@@ -76,7 +77,7 @@ def _forget(target: Path, run: Run) -> None:
 def _make(task: Task, run: Run) -> None:
     target = task.target
     beside = target.with_name(f".{target.name}-{run.rank}-{os.getpid()}")
-    _write(task, beside, run)
+    _write(task, beside, run.model_copy(update={"earlier": earlier(task, verify=run.verify)}))
     if run.rank > 0:
         shutil.rmtree(beside)
         return
@@ -152,6 +153,7 @@ def run_shard(spec: Path, shard: int, num_shards: int, **how: Any) -> None:
         task.work.mkdir(parents=True, exist_ok=True)
         settings = settings_of("captions", task.settings, str(spec))
         inputs = {role: folder(task.root, other) for role, other in task.inputs.items()}
+        run = run.model_copy(update={"earlier": earlier(task, verify=run.verify)})
         captions = importlib.import_module(STAGES["captions"].module)
         part = task.work / f"shard-{shard}-of-{num_shards}.parquet"
         captions.caption_shard(settings, inputs, part, shard, num_shards, run)

@@ -13,9 +13,10 @@ from clipvip.runtime import cell_files
 from clipvip.runtime.cell_files import TIMES
 
 OF_RUN = frozenset(
-    {"started", "versions", "commit", "fingerprint", "lineage", "adopted", "machine", "read", "content"}
+    {"started", "versions", "commit", "fingerprint", "lineage", "adopted", "machine", "read", "content", "reused"}
 )  # of a receipt
-LEFT_OUT = frozenset({cell_files.SYSTEM, cell_files.CONFIG, cell_files.FILES})  # the machine; settings; the list of all
+# The machine; settings; the list of all; what a later cell may take over.
+LEFT_OUT = frozenset({cell_files.SYSTEM, cell_files.CONFIG, cell_files.FILES, cell_files.SHOWN})
 
 
 def first_difference(old: Path, new: Path) -> str | None:

@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from clipvip.pipeline import journal
 from clipvip.results.tracking import moved
 from clipvip.runtime.file_systems import Mount, mount_of, shared
-from clipvip.runtime.stores import CREATED, MLFLOW, OPTUNA
+from clipvip.runtime.stores import CREATED, JOURNAL, MLFLOW, OPTUNA
 
-NAMES = {MLFLOW, OPTUNA, CREATED, moved.ARTIFACTS, f"{MLFLOW}.lock", f"{MLFLOW}.damaged", f"{OPTUNA}.damaged"}
+ASIDE = {f"{name}.damaged" for name in (MLFLOW, OPTUNA, JOURNAL)}
+LOCKS = {f"{MLFLOW}.lock", "mlflow.lock", f"{JOURNAL}.lock"}
+NAMES = {MLFLOW, OPTUNA, JOURNAL, CREATED, moved.ARTIFACTS} | ASIDE | LOCKS
 Found = tuple[Path, str, str, str, Callable[[], object] | None]  # path, kind, what, fix, mend
 
 
@@ -28,6 +31,7 @@ def examine(root: Path) -> Iterator[Found]:
                 "the workflow fills a new one from the cells" if path == mlflow else "its sweeps begin anew"
             )
             yield path, "damaged store", why, fix, partial(_move, root, path)
+    yield from _of_journal(root, root / JOURNAL)
     if mlflow.is_file() and broken(mlflow) is None:
         yield from _of_mlflow(mlflow)
 
@@ -72,6 +76,19 @@ def _move(root: Path, path: Path) -> None:
         forget(root)
 
 
+def _of_journal(root: Path, path: Path) -> Iterator[Found]:
+    found = journal.broken(path) if path.is_file() else None
+    if found is None:
+        return
+    at, why = found
+    if journal.is_cut(path, at):
+        fix = "cut off; what it said is tried again"
+        yield path, "torn file", why, fix, partial(journal.cut_off, path, at)
+    else:
+        fix = f"moved to {path.name}.damaged; its sweeps begin anew"
+        yield path, "damaged store", why, fix, partial(_move, root, path)
+
+
 def _of_mlflow(path: Path) -> Iterator[Found]:
     here = path.resolve().parent / moved.ARTIFACTS
     with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=60)) as found:
@@ -84,7 +101,13 @@ def _of_mlflow(path: Path) -> Iterator[Found]:
         fix = "its paths are changed to where it lies"
         yield path, "absolute path", f"points to {recorded}", fix, partial(moved.settle, path)
     for _, key, count in doubles:
-        yield path, "doubled run", f"{count} runs of cell {key}", "the next `clipvip track` keeps one", None
+        yield path, "doubled run", f"{count} runs of {_what(key)}", "the next `clipvip track` keeps one", None
+
+
+def _what(key: str) -> str:
+    """What a run is of, by its key: `row:mini:main:full:0`, `study:mini:main`, or a cell's own."""
+    kind, _, rest = key.partition(":")
+    return f"{kind} {rest}" if rest else f"cell {key}"
 
 
 def _quoted(path: Path) -> str:

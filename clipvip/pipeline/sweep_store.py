@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clipvip.runtime.file_systems import Mount, locks_are_local, mount_of, shared
+from clipvip.runtime.stores import JOURNAL
 
-JOURNAL = "optuna.journal"  # in the results folder, where no other store is named
+__all__ = ["JOURNAL", "checked"]
 
 
 def checked(store: str | None, results: Path, mounted: Sequence[Mount]) -> str | None:

@@ -14,7 +14,8 @@ from clipvip.runtime import cell_files
 from clipvip.runtime.files import written
 
 COLUMNS = ("path", "size", "time_ns", "sha256")
-OF_RUN = frozenset({cell_files.SYSTEM, cell_files.HISTORY})  # hold times of the clock, and no stage reads them
+# Times of the clock, and what only a later cell of the same stage asks: no stage reads them.
+OF_RUN = frozenset({cell_files.SYSTEM, cell_files.HISTORY, cell_files.SHOWN})
 CHUNK = 1 << 20
 
 

@@ -8,6 +8,7 @@ SYSTEM = "system.csv"  # what the job took of the machine
 MANIFEST = "manifest.parquet"  # of a corpus
 TRUTH = "truth.parquet"  # of a world: what each clip shows
 CAPTIONS = "captions.parquet"
+SHOWN = "shown.parquet"  # beside captions: what each clip showed, so that its captions can be taken over
 QUALITY = "quality.json"  # of captions, where the scenes are known
 HISTORY = "history.csv"  # of a training: a row a logged step
 

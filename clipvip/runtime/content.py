@@ -36,10 +36,11 @@ def refuse_absent(source: str) -> None:
     if not _is_hub_id(source):
         raise ValueError(f"{source}: no such folder")
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.constants import CONFIG_NAME
     from huggingface_hub.errors import HFValidationError
 
     try:
-        if isinstance(try_to_load_from_cache(source, "config.json"), str):
+        if isinstance(try_to_load_from_cache(source, CONFIG_NAME), str):
             return
     except HFValidationError as error:
         raise ValueError(f"{source}: no such folder, and no hub id: {str(error).splitlines()[0]}") from None

@@ -30,6 +30,8 @@ class Run(RunOptions):
     """state for resuming; survives a crash, removed on success"""
     rank: int = 0
     """which of several processes this is; the first one writes"""
+    earlier: tuple[Path, ...] = ()
+    """finished cells of the same stage; what they say of clips that show the same now may be taken over"""
     agree: Callable[[int], int] = _alone
     """what the first process says; all wait for it"""
     log: Callable[[int, dict[str, float | int]], None] = _quiet

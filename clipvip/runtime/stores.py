@@ -2,4 +2,5 @@
 
 MLFLOW = "mlflow.db"
 OPTUNA = "optuna.db"
+JOURNAL = "optuna.journal"  # where a sweep names no other store
 CREATED = "mlflow.created"  # marker of the workflow: MLflow's store was made

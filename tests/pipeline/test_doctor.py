@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +80,17 @@ def two_runs_of_a_cell(root: Path) -> None:
             store.execute("INSERT INTO tags (key, value, run_uuid) VALUES ('key', '0123456789ab', ?)", (run,))
 
 
+def journal(root: Path, text: str) -> None:
+    (root / "optuna.journal").write_text(text)
+
+
+def stale_lock(root: Path) -> None:
+    """As a process leaves it that was killed on a disk without locks of the kernel."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (root / "locks/frames-0123456789ab.soft").write_text(f"{dead.pid}\n{socket.gethostname()}\n")
+
+
 def elsewhere(root: Path) -> None:
     with sqlite3.connect(root / "mlflow.db") as store:
         store.execute("UPDATE experiment_tags SET value = '/elsewhere/mlartifacts' WHERE key = 'artifacts'")
@@ -102,6 +116,23 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, bool]] = {
     "cut store": (lambda root: os.truncate(root / "mlflow.db", 5000), "damaged store: mlflow.db", True),
     "empty store": (lambda root: os.truncate(root / "mlflow.db", 0), "damaged store: mlflow.db: it is empty", True),
     "cut sweeps": (lambda root: old(root / "optuna.db"), "damaged store: optuna.db", True),
+    "cut journal": (
+        lambda root: journal(root, '{"op_code": 0}\n{"op_co'),
+        "torn file: optuna.journal: line 2, its last",
+        True,
+    ),
+    "journal of rubbish": (
+        lambda root: journal(root, '{"op_code": 0}\nrubbish\n{"op_code": 1}\n'),
+        "damaged store: optuna.journal: line 2 is no entry",
+        True,
+    ),
+    "stale lock": (stale_lock, "stale lock: locks/frames-0123456789ab.soft: the lock of process", True),
+    "cut list": (lambda root: old(root / "mini/jobs.json"), "torn file: mini/jobs.json: the list of a workflow", True),
+    "cut links": (
+        lambda root: old(root / "mini/studies/main/mlflow.json"),
+        "torn file: mini/studies/main/ml",
+        True,
+    ),
     "absolute path": (elsewhere, "absolute path: mlflow.db: points to /elsewhere/mlartifacts", True),
     "doubled run": (two_runs_of_a_cell, "doubled run: mlflow.db: 2 runs of cell 0123456789ab", False),
     "unknown file": (lambda root: (root / "notes.txt").write_text("mine"), "unknown file: notes.txt", False),
@@ -132,16 +163,50 @@ def test_each_damage_is_found_named_and_mended(root: Path, name: str) -> None:
     assert name not in kept or kept[name].read_text() == "mine"
 
 
+ONCE = [name for name in DAMAGE if name not in ("lost store", "cut store", "empty store", "no receipt", "cut journal")]
+
+
 def test_all_at_once_and_the_exit_codes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("flipped bit", "empty spec", "old work", "cut store", "unknown file"):
+    """Every damage in one folder; those of one file in turn. The sweeps' journal loses its end, and then its middle."""
+    whole = shutil.copytree(root, root.with_name("whole"), symlinks=True)
+    for name in ONCE:
         DAMAGE[name][0](root)
     assert main(["doctor", str(root), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert {each["kind"] for each in found} == {"damaged", "torn file", "orphan", "damaged store", "unknown file"}
-    assert main(["doctor", str(root), "--fix"]) == 0
+    kinds = {each["kind"] for each in found}
+    assert kinds == {
+        "torn file", "damaged", "orphan", "stale lock", "damaged store", "absolute path", "doubled run", "unknown file"
+    }  # fmt: skip
+    assert main(["doctor", str(root)]) == 1
+    said = capsys.readouterr().out
+    hidden = {"cut file", "empty receipt"}  # of one cell: the receipt that is empty is all there is to say
+    assert [name for name in ONCE if name not in hidden and DAMAGE[name][1] not in said] == []
+    assert said.count("\n") == len(found) + 1, "a line each"
+    assert main(["doctor", str(root), "--fix"]) == 1, "two runs of a cell are left to `clipvip track`"
+    capsys.readouterr()
     make(root)
-    assert main(["doctor", str(root)]) == 0, "an unknown file alone is no fault"
-    assert (root / "mlflow.db.damaged").is_file(), "nothing is thrown away that may be of use"
+    left = {each.kind for each in doctor.examine(root)}
+    assert left == {"doubled run", "unknown file"}
+    for name, kind in (("cut store", "damaged store"), ("lost store", "lost store"), ("cut journal", "torn file")):
+        for made in (root / "mlflow.db.damaged", root / "optuna.journal"):
+            made.unlink(missing_ok=True)
+        shutil.copy2(whole / "mlflow.db", root / "mlflow.db")
+        (root / "mlflow.created").touch()
+        moved.settle(root / "mlflow.db")
+        DAMAGE[name][0](root)
+        assert {each.kind for each in doctor.examine(root)} == {kind, "unknown file"}
+        assert main(["doctor", str(root), "--fix"]) == 0
+        assert {each.kind for each in doctor.examine(root)} <= {"unknown file"}, "no fault"
+    assert main(["doctor", str(root)]) == 0
+    assert (root / "optuna.db.damaged").is_file(), "nothing is thrown away that may be of use"
+    assert (root / "optuna.journal").read_text() == '{"op_code": 0}\n'
+    assert [state(root, cell) for cell in CELLS] == ["fresh"] * 3
+
+
+def test_locks_of_the_living_and_of_other_machines_are_left(root: Path) -> None:
+    for name, holder in (("a", f"{os.getpid()}\n{socket.gethostname()}\n"), ("b", "1\nanother\n"), ("c", "")):
+        (root / f"locks/frames-{name}.soft").write_text(holder)
+    assert doctor.examine(root) == []
 
 
 def test_no_results_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,7 +97,7 @@ def test_a_list_that_leads_out_of_the_cell_is_refused(ours: tuple[Jobs, list[str
     push(jobs, url)
     store, listed = fsspec.filesystem("memory"), f"/bucket/results/cells/{made[0]}/files.csv"
     store.pipe_file(listed, store.cat_file(listed) + b"../../outside,1,1,x\n")
-    with pytest.raises(ValueError, match=r"\.\./\.\./outside is outside of the cell"):
+    with pytest.raises(ValueError, match=r"'\.\./\.\./outside' is outside of the cell"):
         pull(jobs_at(tmp_path / "theirs"), url)
 
 
@@ -133,3 +135,56 @@ def test_a_bucket_of_an_s3_server(
     finally:
         server.stop()
     assert os.environ["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+HOSTILE = {
+    "absolute": (b"path,size,time_ns,sha256\n/etc/passwd,1,1,x\n", "'/etc/passwd' is outside of the cell"),
+    "up": (b"path,size,time_ns,sha256\na/../../../x,1,1,x\n", "is outside of the cell"),
+    "the cell": (b"path,size,time_ns,sha256\n.,1,1,x\n", "'.' is outside of the cell"),
+    "windows": (b"path,size,time_ns,sha256\nC:\\x,1,1,x\n", "is outside of the cell"),
+    "no columns": (b"a,b\n1,2\n", "no list of a cell's files"),
+    "no number": (b"path,size,time_ns,sha256\nx,many,1,x\n", "no list of a cell's files"),
+    "other size": (b"path,size,time_ns,sha256\nconfig.json,1,1,x\n", "bytes and was made with 1; push it again"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_list_that_means_harm_is_one_line(ours: tuple[Jobs, list[str]], url: str, tmp_path: Path, name: str) -> None:
+    jobs, made = ours
+    push(jobs, url)
+    listed, said = HOSTILE[name]
+    fsspec.filesystem("memory").pipe_file(f"/bucket/results/cells/{made[0]}/files.csv", listed)
+    theirs = jobs_at(tmp_path / "theirs")
+    with pytest.raises(ValueError, match=re.escape(said)) as refused:
+        pull(theirs, url)
+    assert "\n" not in str(refused.value)
+    assert not folder(theirs.root, made[0]).exists()
+
+
+@pytest.mark.parametrize("held", [b"", b"[]", b'{"lineage": ', b'{"read": 7}', b"[" * 100_000, b"\xff"])
+def test_what_is_no_receipt_is_one_line(ours: tuple[Jobs, list[str]], url: str, tmp_path: Path, held: bytes) -> None:
+    jobs, made = ours
+    push(jobs, url)
+    fsspec.filesystem("memory").pipe_file(f"/bucket/results/cells/{made[0]}/receipt.json", held)
+    with pytest.raises(ValueError, match=r"receipt.json: no receipt of a cell; push it again"):
+        pull(jobs_at(tmp_path / "theirs"), url)
+
+
+def test_a_receipt_of_six_gigabytes_is_not_read(ours: tuple[Jobs, list[str]], tmp_path: Path) -> None:
+    jobs, made = ours
+    place = tmp_path / "bucket"
+    push(jobs, place.as_uri())
+    os.truncate(place / "cells" / made[0] / "receipt.json", 6 << 30)  # of which the disk holds nothing
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r"receipt.json: more than 268 MB; no cell has that"):
+        pull(jobs_at(tmp_path / "theirs"), place.as_uri())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KB
+
+
+def test_a_receipt_that_names_other_inputs_is_left(ours: tuple[Jobs, list[str]], url: str, tmp_path: Path) -> None:
+    jobs, made = ours
+    push(jobs, url)
+    store, path = fsspec.filesystem("memory"), f"/bucket/results/cells/{made[1]}/receipt.json"
+    found = json.loads(store.cat_file(path)) | {"inputs": {"world": "../../../away"}}
+    store.pipe_file(path, json.dumps(found).encode())
+    assert made[1] not in pull(jobs_at(tmp_path / "theirs"), url)

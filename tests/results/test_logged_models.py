@@ -1,6 +1,8 @@
 """Fine-tuned models in a real MLflow store: logged once, beside the run that made them, and loaded back."""
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from clipvip.config.learning import ModelSettings
 from clipvip.data.media.video import read_frames, resize, sample_indices
 from clipvip.model.clip_vip import ClipVip, copy_tokenizer
 from clipvip.results.finished import read_plan
-from clipvip.results.tracking import mirror
+from clipvip.results.tracking import mirror, moved
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,31 @@ def test_a_remade_fine_tuning_replaces_its_model(tree: Tree) -> None:
     after = logged_models(tree)
     assert len(after) == len(before)
     assert len(set(after) - set(before)) == 1
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["plain", "with space & 'quote' {x}"])
+def test_a_moved_folder_loads_its_models_and_logs_further_ones(tree: Tree, tmp_path: Path, name: str) -> None:
+    """A copy whose original is gone: what is loaded lies in the copy, tracking finds all, a remade model comes anew."""
+    original = shutil.copytree(tree.results, tmp_path / "original" / "results")
+    moved.settle(original / "mlflow.db")
+    results = tmp_path / name / "results"
+    shutil.copytree(original, results)
+    os.rename(original.parent, tmp_path / "away")
+    own, folder = Tree(tmp_path / name), results / "mini/studies/domain_gap"
+    assert mirror.mirror(read_plan(folder), uri(own), folder)["models"] == 0
+    mlflow.set_tracking_uri(uri(own))
+    there = logged_models(own)
+    assert len(there) == 6
+    for model, each in there.items():
+        found = Path(mlflow.artifacts.download_artifacts(model))
+        assert found.is_relative_to(results), each.artifact_location
+        assert mlflow.pyfunc.load_model(model).predict(pd.DataFrame({"text": ["water"]})).shape == (1, 16)
+    key = read_plan(folder)["rows"][2]["cells"]["finetune/msrvtt"]
+    path = results / "cells/finetune" / key / "receipt.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"started": "2026-03-03T03:04:05+00:00"}))
+    assert mirror.mirror(read_plan(folder), uri(own), folder)["models"] == 1
+    new = set(logged_models(own)) - set(there)
+    assert all(Path(mlflow.artifacts.download_artifacts(each)).is_relative_to(results) for each in new)
+    assert str(tmp_path / "away") not in str([each.artifact_location for each in logged_models(own).values()])
+    mlflow.set_tracking_uri(uri(tree))

@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from clipvip.__main__ import main
 from clipvip.results.tracking import place
+from clipvip.results.tracking.store import Store, alone, create
 
 
 @pytest.fixture
@@ -73,12 +76,27 @@ def test_a_server_that_refuses_is_there() -> None:
 
 def test_no_file_is_made_where_no_store_was_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     away, missing = tmp_path / "no" / "mlflow.db", tmp_path / "mlflow.db"
-    assert "--artifacts FOLDER" in said(f"sqlite:///{missing}", capsys)
+    assert "give --artifacts" in said(f"sqlite:///{missing}", capsys)
     assert not missing.exists()
     words = ["track", "--uri", f"sqlite:///{away}", "--artifacts", str(tmp_path / "files")]
     assert main(words) != 0
-    assert "the folder of this store is not there" in capsys.readouterr().err
+    assert "its folder is not there" in capsys.readouterr().err
     assert not away.parent.exists()
     with pytest.raises(ValueError, match="no MLflow store"), place.alone(f"sqlite:///{missing}"):
         pass
     assert not missing.exists()
+
+
+def test_a_store_is_made_from_a_folder_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / 'it\'s a "clone" of $(touch hit) & {more}'
+    (here / "results").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    uri, artifacts = f"sqlite:///{here}/results/mlflow.db", here / "results" / "mlartifacts"
+    create(uri, artifacts)
+    create(uri, artifacts)
+    with alone(uri):
+        run, _ = Store(uri, "mini").write_plain("one", "one", [], {"stage": "study"})
+    (experiment,) = [each for each in MlflowClient(uri).search_experiments() if each.name == "mini"]
+    assert unquote(experiment.artifact_location).startswith(f"file://{artifacts}")
+    assert MlflowClient(uri).get_run(run).data.tags["stage"] == "study"
+    assert str(here) in unquote(str(MlflowClient(uri).get_experiment("0").artifact_location))

@@ -9,15 +9,15 @@ rule store:
     log:
         f"{ROOT}/logs/store.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["store"].threads
     resources:
         mem_mb=ASKS["store"].memory_mb,
         runtime=ASKS["store"].runtime,
         gpu=ASKS["store"].gpus,
     params:
-        uri=URI,
-        artifacts=f"{JOBS.root.absolute()}/{ARTIFACTS}",
+        uri=lambda wildcards: URI,
+        artifacts=lambda wildcards: f"{JOBS.root.absolute()}/{ARTIFACTS}",
     message:
         "the MLflow store"
     shell:
@@ -35,7 +35,7 @@ rule table:
     log:
         f"{ROOT}/logs/table/{{study}}-{{job}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["table"].threads
     resources:
         mem_mb=ASKS["table"].memory_mb,
@@ -60,7 +60,7 @@ rule all_tables:
     log:
         f"{ROOT}/logs/tables-{{job}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["all_tables"].threads
     resources:
         mem_mb=ASKS["all_tables"].memory_mb,
@@ -97,7 +97,7 @@ rule notebook:
     wildcard_constraints:
         study=one_of(study for study in STUDIES if has_notebook(study)),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["notebook"].threads
     resources:
         mem_mb=ASKS["notebook"].memory_mb,
@@ -134,7 +134,7 @@ rule general_notebook:
     wildcard_constraints:
         study=one_of(study for study in STUDIES if not has_notebook(study)),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["general_notebook"].threads
     resources:
         mem_mb=ASKS["general_notebook"].memory_mb,
@@ -160,14 +160,14 @@ rule track:
     log:
         f"{ROOT}/logs/track/{{study}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["track"].threads
     resources:
         mem_mb=ASKS["track"].memory_mb,
         runtime=ASKS["track"].runtime,
         gpu=ASKS["track"].gpus,
     params:
-        uri=URI,
+        uri=lambda wildcards: URI,
     message:
         "MLflow runs · {wildcards.study}"
     shell:
@@ -184,7 +184,7 @@ rule report:
     log:
         f"{ROOT}/logs/report.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["report"].threads
     resources:
         mem_mb=ASKS["report"].memory_mb,

@@ -13,7 +13,7 @@ for rule_name, job_rule in JOB_RULES.items():
             f"{ROOT}/logs/{rule_name}/{{job}}.log",
         priority: job_rule.priority
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         threads: ASKS[rule_name].threads
         resources:
             mem_mb=ASKS[rule_name].memory_mb,

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ ASKS = all_ask(RUN)  # resources of each rule
 ROOT = str(JOBS.root)
 HOME = f"{ROOT}/{JOBS.grid.experiment.name}"
 URI = JOBS.tracking
+# By its whole path with braces doubled: Snakemake takes those in the folder of a clone for wildcards.
+ENVIRONMENT = re.sub(r"([{}])", r"\1\1", f"{workflow.basedir}/environment.yml")
 
 if not workflow.is_main_process:
     # A scheduler's warning that the time is nearly up goes to each process of a job; only what trains has a use for it.

@@ -13,7 +13,7 @@ rule sweep_study:
     log:
         f"{ROOT}/logs/sweep/{{sweep}}-{{job}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["sweep_study"].threads
     resources:
         mem_mb=ASKS["sweep_study"].memory_mb,
@@ -36,7 +36,7 @@ rule sweep_worker:
     log:
         f"{ROOT}/logs/sweep/{{sweep}}-{{job}}-{{worker}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["sweep_worker"].threads
     resources:
         mem_mb=ASKS["sweep_worker"].memory_mb,
@@ -64,7 +64,7 @@ rule sweep_best:
     log:
         f"{ROOT}/logs/sweep/{{sweep}}-{{job}}-best.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: ASKS["sweep_best"].threads
     resources:
         mem_mb=ASKS["sweep_best"].memory_mb,

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from clipvip.config.learning import CaptionsSettings
-from clipvip.corpora.captions import imported, merging, quality
+from clipvip.corpora.captions import imported, merging, quality, reuse
 from clipvip.corpora.captions.captioner import Captioner
 from clipvip.data import manifest, unreadable
 from clipvip.data.ahead import read_ahead
@@ -50,7 +50,7 @@ def caption(settings: CaptionsSettings, inputs: dict[str, Path], out: Path, run:
     if run.rank > 0:
         return {}
     found = merging.merge(parts, out / cell_files.CAPTIONS, SOUND)
-    facts = found.facts()
+    facts = found.facts() | reuse.write(parts, out)
     allowed = manifest.max_bad(inputs["corpus"])
     unreadable.stop_if_too_many(found.unreadable, found.clips, allowed=allowed, where=inputs["corpus"])
     if "world" in inputs and settings.num_frames % 2:  # what is known is of the middle frame
@@ -142,12 +142,12 @@ def _caption(
     folder, number, total = run.work / "parts" / name, len(parts), done + len(todo)
     captioner = Captioner.load(inputs["captioner"] / "model", run.device)
     label = f"{captioner.model.config.model_type}/{inputs['captioner'].name}"
-    clips = open_clips(inputs, settings.frames)
+    clips, known = open_clips(inputs, settings.frames), reuse.Known(run.earlier, todo)
     coming = read_ahead(functools.partial(_centres, clips, settings.num_frames), todo, run.workers)
     shown = None if run.rank == 0 else True
     bar = tqdm(total=total, initial=done, desc=f"captions {name}", unit="clip", disable=shown)
     for start in range(0, len(todo), PART):
-        rows = _caption_part(captioner, coming, todo[start : start + PART], settings, bar)
+        rows = _caption_part(captioner, known, coming, todo[start : start + PART], settings, bar)
         _write(rows.assign(model=label), folder / f"{number + start // PART:06d}-{run.rank}.parquet")
         if bar.disable and run.rank == 0:
             done_now = done + min(len(todo), start + PART)
@@ -161,34 +161,48 @@ def _centres(clips: Clips, parts: int, clip_id: str) -> Frames:
 
 
 def _caption_part(
-    captioner: Captioner, coming: Iterator[Frames | VideoError], ids: list[str], settings: CaptionsSettings, bar: Any
+    captioner: Captioner,
+    known: reuse.Known,
+    coming: Iterator[Frames | VideoError],
+    ids: list[str],
+    settings: CaptionsSettings,
+    bar: Any,
 ) -> pd.DataFrame:
     """Rows of clip_id, frame (its number among those asked for), caption or null, reason where null, and seconds.
 
-    `coming`: the frames of each clip. A clip that cannot be read has one row.
+    `coming`: the frames of each clip; what is `known` is not captioned again. A clip that cannot be read has one row.
     """
     size = max(1, BATCH // settings.num_frames)
     rows = []
     for start in range(0, len(ids), size):
         batch, clock = ids[start : start + size], time.perf_counter()
         images: dict[tuple[str, int], Any] = {}
+        texts: dict[tuple[str, int], str | None] = {}
         reasons: dict[str, str] = {}
+        seen: dict[str, tuple[str, str | None]] = {}  # digest, and the cell that the captions are taken from
         for clip_id in batch:
             centres = next(coming)
             if isinstance(centres, VideoError):
                 reasons[clip_id] = centres.reason
-            else:
-                images.update(((clip_id, i), image) for i, image in enumerate(centres))
-        texts = dict(zip(images, captioner.write(list(images.values()), settings), strict=True)) if images else {}
-        asked = [*images, *((clip_id, 0) for clip_id in reasons)]
+                continue
+            pixels = reuse.digest(centres)
+            captions, cell = known.get(clip_id, pixels) or (None, None)
+            seen[clip_id] = pixels, cell
+            texts.update(((clip_id, i), text) for i, text in enumerate(captions or []))
+            images.update(((clip_id, i), image) for i, image in enumerate(centres) if captions is None)
+        if images:
+            texts.update(zip(images, captioner.write(list(images.values()), settings), strict=True))
+        asked = [*texts, *((clip_id, 0) for clip_id in reasons)]
         share = (time.perf_counter() - clock) / len(asked)
         for clip_id, frame in asked:
             text = texts.get((clip_id, frame)) or None
             reason = None if text else reasons.get(clip_id, EMPTY)
-            rows.append({"clip_id": clip_id, "frame": frame, "caption": text, "reason": reason, "seconds": share})
+            row = {"clip_id": clip_id, "frame": frame, "caption": text, "reason": reason, "seconds": share}
+            rows.append(row | dict(zip((reuse.PIXELS, reuse.TAKEN), seen.get(clip_id, (None, None)), strict=True)))
         bar.update(len(batch))
         distributed.moved()
-    return pd.DataFrame(rows).astype({"clip_id": "str", "caption": "str", "reason": "str"})
+    words = ("clip_id", "caption", "reason", reuse.PIXELS, reuse.TAKEN)
+    return pd.DataFrame(rows).astype(dict.fromkeys(words, "str"))
 
 
 def _read(parts: Sequence[Path]) -> pd.DataFrame:

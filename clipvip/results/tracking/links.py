@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from clipvip.results import study_files
+from clipvip.runtime import receipts
 from clipvip.runtime.files import write_whole
 
 HERE = "http://127.0.0.1:5000"  # where `make ui` shows the store of a results folder
@@ -41,15 +42,17 @@ def write(study: Path, uri: str, found: list[tuple[str, str]]) -> None:
 
 
 def links(study: Path, here: str = HERE) -> list[tuple[str, str]]:
-    """(label, URL) pairs of a study's views, the study first, then its claims; empty where it was never tracked.
+    """(label, URL) pairs of a study's views, the study first, then its claims; empty where it was never tracked, or
+    the file is torn.
 
     `here` is where a store that is a file is shown (`make ui`).
     """
-    path = study / study_files.LINKS
-    if not path.is_file():
-        return []
-    read = json.loads(path.read_text())
-    return [(str(label), f"{read['server'] or here}{at}") for label, at in read["links"]]
+    read = receipts.read_json(study / study_files.LINKS) or {}
+    found = read.get("links") if isinstance(read.get("links"), list) else []
+    pairs = [pair for pair in found or [] if isinstance(pair, list) and len(pair) == 2]
+    server = str(read.get("server") or here)
+    server = server if urlsplit(server).scheme in ("http", "https") else here
+    return [(str(label), f"{server}{at}") for label, at in pairs if str(at).startswith("/#/")]
 
 
 def description(name: str, found: Iterable[tuple[str, str]]) -> str:

@@ -37,6 +37,11 @@ def create(uri: str, artifacts: Path | None) -> None:
         if artifacts is None or not is_file(uri):
             MlflowClient(uri).get_experiment("0")  # a server has its own place for files; is it there?
         else:
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            # by MLflow's own class, with a URI for files: without one it takes the working folder's path, and writes
+            # that into a statement of SQL as it is, quotes included
+            SqlAlchemyStore(uri, (artifacts.resolve() / "0").as_uri())
             MlflowClient(uri).set_experiment_tag("0", "artifacts", str(artifacts.resolve()))
 
 
