@@ -99,7 +99,15 @@ RIGHT: dict[Any, str] = {
     kinds.MODEL: "model",
     kinds.STORE: "sqlite:///results/new.db",
 }
-OTHERS = {"why": "tidied", "study": "main", "shard": "0", "of": "2", "shell": "bash", "do_what": "create"}
+OTHERS = {
+    "why": "tidied",
+    "study": "main",
+    "shard": "0",
+    "of": "2",
+    "shell": "bash",
+    "do_what": "create",
+    "command": "true",
+}
 BESIDE = {  # flags that another argument needs to be read at all
     ("check", "workers"): ("--decode",),
     ("check", "report"): ("--decode",),
@@ -140,8 +148,7 @@ def cases() -> Iterator[Case]:
 
 def _words(command: str, one: Any, wrong: argparse.Action | None, given: str | None) -> Iterator[str]:
     """The command with right words for whatever it needs; `wrong` is given, or left out."""
-    yield command
-    rest = []
+    flags, others = [], []
     for action in one._actions:
         if action is wrong:
             value = given
@@ -153,10 +160,9 @@ def _words(command: str, one: Any, wrong: argparse.Action | None, given: str | N
         else:
             continue
         if value is not None:
-            rest += [f"{action.option_strings[-1]}={value}"] if action.option_strings else []
-            if not action.option_strings:
-                yield value
-    yield from rest
+            flags += [f"{action.option_strings[-1]}={value}"] if action.option_strings else []
+            others += [] if action.option_strings else [value]
+    yield from (command, *flags, *others) if command == "launch" else (command, *others, *flags)
     yield from BESIDE.get((command, wrong.dest if wrong else ""), ())
 
 

@@ -89,7 +89,10 @@ def add(commands: Any) -> None:
     one.add_argument("--workers", type=PROCESSES, default=1, help="--decode: processes (default: 1)")
     one.add_argument("--report", type=NEW_FOLDER, help="--decode: folder of the report and of its journal")
     one.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    _add_prepare(commands)
 
+
+def _add_prepare(commands: Any) -> None:
     one = command(
         commands,
         "prepare",

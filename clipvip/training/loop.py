@@ -123,8 +123,7 @@ def fit(
     bar = tqdm(total=steps, initial=progress.step, desc=name, disable=None if only else True)
     with stopping.at_steps() as asked, settled(run.device) as settle:
         for batch in meter.timed(_ahead(batches, progress.step, steps, run)):
-            lr = rate(progress.step, steps, settings)
-            optimiser.prepare(state.optimiser, settings, lr, progress.step)
+            optimiser.prepare(state.optimiser, settings, lr := rate(progress.step, steps, settings), progress.step)
             told = _step(state, batch, terms, settings, run.micro_batch)
             progress.step += 1
             row, said = progress.step % every == 0 or progress.step == steps, bar.disable and only and shows.now()
@@ -139,8 +138,10 @@ def fit(
             bar.update()
             settle()
             if said:
-                line = f"{name}: {progress.step}/{steps} steps, loss {float(told['loss']):.3f}, {meter.said()}"
-                print(line, file=sys.stderr, flush=True)
+                said_loss = f"loss {float(told['loss']):.3f}"
+                print(
+                    f"{name}: {progress.step}/{steps} steps, {said_loss}, {meter.said()}", file=sys.stderr, flush=True
+                )
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
