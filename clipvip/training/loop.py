@@ -138,10 +138,8 @@ def fit(
             bar.update()
             settle()
             if said:
-                said_loss = f"loss {float(told['loss']):.3f}"
-                print(
-                    f"{name}: {progress.step}/{steps} steps, {said_loss}, {meter.said()}", file=sys.stderr, flush=True
-                )
+                done, loss = f"{progress.step}/{steps} steps", float(told["loss"])
+                print(f"{name}: {done}, loss {loss:.3f}, {meter.said()}", file=sys.stderr, flush=True)
     bar.close()
     if progress.best is not None:
         model.load_state_dict(progress.best)
