@@ -146,10 +146,6 @@ def test_another_corpus_with_the_same_clips_takes_over(tmp_path: Path, model: Pa
     assert asked == []
 
 
-def no_receipt(cell: Path) -> None:
-    (cell / "receipt.json").unlink()
-
-
 def changed(cell: Path, name: str, **values: Any) -> None:
     (cell / name).write_text(json.dumps(json.loads((cell / name).read_text()) | values))
 
@@ -166,18 +162,14 @@ def flipped(cell: Path) -> None:
     path.write_bytes(held)
 
 
-def without_pixels(cell: Path) -> None:
-    (cell / "shown.parquet").unlink()
-
-
 OLD: dict[str, Callable[[Path], None]] = {
-    "unfinished": no_receipt,
+    "unfinished": lambda cell: (cell / "receipt.json").unlink(),
     "other code": lambda cell: changed(cell, "receipt.json", fingerprint="0123456789ab"),
     "results only": lambda cell: changed(cell, "receipt.json", partial=True),
     "other captioner": of_another_captioner,
     "flipped bit": flipped,
     "cut": lambda cell: os.truncate(cell / "shown.parquet", 100),
-    "made before": without_pixels,
+    "made before": lambda cell: (cell / "shown.parquet").unlink(),
 }
 
 
