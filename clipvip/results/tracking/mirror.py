@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from clipvip.results.tracking import environment  # noqa: F401
+
+# isort: split
 from mlflow.entities import Metric
 
 from clipvip.config.registry import STAGES

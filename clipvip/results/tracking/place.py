@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 
+from clipvip.results.tracking import environment  # noqa: F401
+
+# isort: split
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
