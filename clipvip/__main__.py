@@ -32,11 +32,15 @@ def _run(words: list[str] | None) -> int:
             arguments.parser.check(arguments)
             return arguments.do(arguments) or 0
     except ValueError as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
         return _said(str(error), WRONG_INPUT, _whose(error))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may Python's own last flush fail
         return 0
     except OSError as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
         return _said(_of_system(error), WRONG_INPUT, _whose(error))
     except stopping.Stopped as stop:
         stopping.noted()
@@ -53,6 +57,13 @@ def _of_system(error: OSError) -> str:
         errno.EACCES: "no permission; results go where `results` of the experiment says",
     }
     return f"{said}; {fixes[error.errno]}" if error.errno in fixes else said
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether it came of an interruption, as what a library makes of one while it loads."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _whose(error: Exception) -> str:

@@ -42,7 +42,7 @@ BY_KIND: dict[Any, tuple[str, ...]] = {
     kinds.VIDEO: ("binary", "cut JSON"),
     kinds.TEXTS: ("binary",),
 }
-NAMES = {("cells", "study"): "mian", ("decide", "study"): "mian", ("init", "name"): "a b/c"}  # of what must be known
+NAMES = {("plan", "gpu"): "h1000", ("cells", "study"): "mian", ("decide", "study"): "mian", ("init", "name"): "a b/c"}
 FREE = {"why", "text", "live_experiment"}  # any words will do
 
 

@@ -86,7 +86,7 @@ def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
             time.sleep(1.0 + wait)
             running.send_signal(signal.SIGINT)
             _, error = running.communicate(timeout=60)
-        assert running.returncode == 130
+        assert running.returncode == 130, error
         assert error.splitlines() == ["clipvip: interrupted; the same command goes on where it stood"]
 
 

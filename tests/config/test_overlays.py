@@ -64,7 +64,7 @@ def test_both_in_one_place_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_a_list_is_named(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- name: a")
-    with pytest.raises(ValueError, match=r"list\.yaml: not a mapping of settings"):
+    with pytest.raises(ValueError, match=r"list\.yaml: holds a list; a mapping is read"):
         load([FILES[0], tmp_path / "list.yaml"])
 
 

@@ -128,7 +128,7 @@ def test_refusals_are_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -
         ([*INIT, "--name", "other", "--clip", "./nowhere"], "./nowhere: no such model folder"),
         (
             [*INIT, "--name", "other", "--captions", "none.csv"],
-            "none.csv: no such file; give a csv with columns path and text",
+            "none.csv: no such file; did you mean captions.csv?; give a csv with columns path and text",
         ),
         ([*INIT, "--name", "other", "--together", "source"], "some captions name no source"),
     ):
