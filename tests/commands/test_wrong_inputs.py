@@ -103,7 +103,7 @@ def test_cuda_where_there_is_none(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 @pytest.mark.slow
 def test_whole_commands(answers: list[tuple[Case, Answer]], tmp_path: Path) -> None:
-    """As processes, one of each kind of each argument of a folder of right inputs (15 minutes of two free cores)."""
+    """As processes, one of each kind of each argument of a folder of right inputs; long: a process each."""
     world(tmp_path)
     seen: set[tuple[str, str]] = set()
     for case, _ in answers:
