@@ -134,12 +134,12 @@ def estimate(
     """The weighted sum of variants. Runs that several variants share count once, with their weights added.
 
     `span` is the width of the scale of the scores (100 for a recall): where all queries agree, or all resampled
-    medians, it gives an exact interval in place of one of no width. ValueError: no runs, fewer than 2 clusters, or
-    other queries.
+    medians, it gives an exact interval in place of one of no width; so it does for a single cluster, which tells
+    next to nothing. ValueError: no runs, a single cluster and no `span`, or other queries.
     """
     weights, scores = _runs(terms, clusters)
     num_clusters = len(np.unique(clusters))
-    if num_clusters < 2:
+    if num_clusters < 2 and span is None:
         raise ValueError(f"an interval needs at least 2 clusters of queries, not {num_clusters}")
     parts, single, unknown = _parts(terms, weights)
     df = float(num_clusters - 1)
@@ -147,6 +147,10 @@ def estimate(
         return Estimate(0.0, 0.0, df)
     rows = np.stack([scores[key] for key in weights])
     combined = np.array(list(weights.values())) @ rows
+    if num_clusters < 2 and span is not None:
+        middles = np.median(rows, axis=1) if statistic == "median" else rows.mean(axis=1)
+        value = float(np.array(list(weights.values())) @ middles)
+        return Estimate(value, 0.0, 1.0, parts, single, unknown, degenerate.of_mean(weights.values(), 1, span))
     if statistic == "median":
         draws = [w * resampled_medians(scores[key], clusters, RESAMPLES) for key, w in weights.items()]
         of_queries = float(np.sum(draws, axis=0).var(ddof=1)) * num_clusters / (num_clusters - 1)
@@ -174,6 +178,8 @@ def interaction(runs: Sequence[Values], clusters: Clusters) -> float:
     rows = np.array([cluster_differences(each, np.zeros_like(each), clusters) for each in runs])
     left = rows - rows.mean(axis=0) - rows.mean(axis=1, keepdims=True) + rows.mean()
     num_runs, num_clusters = rows.shape
+    if num_clusters < 2:  # told apart from the noise of runs by several alone
+        return 0.0
     return float((left**2).sum() / ((num_runs - 1) * (num_clusters - 1)) / num_clusters)
 
 

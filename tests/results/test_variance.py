@@ -186,3 +186,16 @@ def test_ranks_on_which_all_queries_agree_are_not_certain() -> None:
     most = scipy.stats.binomtest(0, 6).proportion_ci(0.95, method="exact").high
     assert found.high == pytest.approx(most * np.log2(6))
     assert [span_of(score, 6) for score in ("R@1", "order", "MdR", "MnR")] == [100, 100, 5, 5]
+
+
+def test_a_single_cluster_tells_next_to_nothing_and_stops_nothing() -> None:
+    """Three queries of one film: almost the whole scale of a recall lies in the interval; several runs change nothing."""
+    one = np.zeros(3, dtype=np.int64)
+    for runs in ({"a": np.array([100.0, 0.0, 100.0])}, {"a": np.full(3, 100.0), "b": np.zeros(3)}):
+        found = estimate([Term(1.0, runs, FIXED)], one, span=100.0)
+        interval = found.interval()
+        assert found.value == pytest.approx(np.mean(list(runs.values())))
+        assert interval.high - interval.low > 190  # 100 (1 - 0.025) to each side
+    with pytest.raises(ValueError, match="at least 2 clusters"):
+        estimate([Term(1.0, {"a": np.ones(3)}, FIXED)], one)
+    assert variance.interaction([np.arange(3.0), np.ones(3)], one) == 0
