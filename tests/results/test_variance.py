@@ -189,7 +189,7 @@ def test_ranks_on_which_all_queries_agree_are_not_certain() -> None:
 
 
 def test_a_single_cluster_tells_next_to_nothing_and_stops_nothing() -> None:
-    """Three queries of one film: almost the whole scale of a recall lies in the interval; several runs change nothing."""
+    """Three queries of one film: almost the whole scale of a recall lies in the interval, at any number of runs."""
     one = np.zeros(3, dtype=np.int64)
     for runs in ({"a": np.array([100.0, 0.0, 100.0])}, {"a": np.full(3, 100.0), "b": np.zeros(3)}):
         found = estimate([Term(1.0, runs, FIXED)], one, span=100.0)
