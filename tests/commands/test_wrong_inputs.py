@@ -74,8 +74,8 @@ def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
         words = [
             sys.executable,
             "-c",
-            "import signal, sys, time; signal.signal(signal.SIGINT, signal.default_int_handler); ",  # a shell may ignore it
-        ]
+            "import signal, sys, time; signal.signal(signal.SIGINT, signal.default_int_handler); ",
+        ]  # a shell may have it ignored
         words[-1] += "print('up', flush=True); sys.argv = ['clipvip', 'cells', 'x']; "
         words[-1] += "from clipvip import __main__ as m; import clipvip.commands.kinds as k; "
         words[-1] += "k.Place.check = lambda *_: time.sleep(60); raise SystemExit(m.main())"
