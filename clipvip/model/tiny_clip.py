@@ -5,10 +5,9 @@ from typing import Any
 from clipvip.config.learning import TinyClip
 
 
-def tiny_clip(shape: TinyClip, tokenizer: Any, seed: int) -> Any:
-    """A transformers CLIPModel of this shape with random weights."""
-    import torch
-    from transformers import CLIPConfig, CLIPModel
+def tiny_clip_config(shape: TinyClip, vocab_size: int, *, bos: int, eos: int, pad: int) -> Any:
+    """The transformers CLIPConfig of this shape, for a vocabulary with these special tokens."""
+    from transformers import CLIPConfig
 
     layer = {"num_attention_heads": shape.heads, "projection_dim": shape.dim}
     vision = {
@@ -21,14 +20,24 @@ def tiny_clip(shape: TinyClip, tokenizer: Any, seed: int) -> Any:
     }
     text = {
         **layer,
-        "vocab_size": len(tokenizer),
+        "vocab_size": vocab_size,
         "max_position_embeddings": shape.max_tokens,
         "hidden_size": shape.text_width,
         "intermediate_size": 4 * shape.text_width,
         "num_hidden_layers": shape.text_layers,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": bos,
+        "eos_token_id": eos,
+        "pad_token_id": pad,
     }
+    return CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape.dim)
+
+
+def tiny_clip(shape: TinyClip, tokenizer: Any, seed: int) -> Any:
+    """A transformers CLIPModel of this shape with random weights."""
+    import torch
+    from transformers import CLIPModel
+
+    ids = {"bos": tokenizer.bos_token_id, "eos": tokenizer.eos_token_id, "pad": tokenizer.pad_token_id}
+    config = tiny_clip_config(shape, len(tokenizer), **ids)
     torch.manual_seed(seed)
-    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape.dim))
+    return CLIPModel(config)

@@ -1,8 +1,6 @@
 """`clipvip search --html` and `clipvip serve` in a browser, at three widths and by keyboard."""
 
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,11 @@ from urllib.parse import unquote
 import pytest
 from browser_parts import SIZES, Visits
 from own_videos import write_videos
+from served import served
 
 import clipvip
 from clipvip.__main__ import main
 from clipvip.evaluation.search.index import of_text, open_index
-from clipvip.results.search import server
 
 pytestmark = pytest.mark.browser
 MARKUP = "<img src=x onerror=alert(1)>&amp;.mp4"
@@ -33,16 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(tiny_clip_folder: Path, folder: Path) -> Iterator[str]:
-    encoder = clipvip.load(tiny_clip_folder)
-    own = server.listen(0)
-    running = server.server(server.Search(encoder, open_index(encoder, folder)))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [own]})
-    thread.start()
-    while not running.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{own.getsockname()[1]}/"
-    running.should_exit = True
-    thread.join()
+    with served(tiny_clip_folder, folder) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture

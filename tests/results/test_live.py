@@ -75,16 +75,20 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
+def trainings_of(folder: Path) -> dict[str, Any]:
+    """A study's plan with its post-pretrainings alone."""
+    plan = read_plan(folder)
+    rows = [{**row, "cells": {k: v for k, v in row["cells"].items() if k == "pretrain"}} for row in plan["rows"]]
+    return {**plan, "rows": rows}
+
+
 def test_a_server_that_stops_neither_stops_training_nor_loses_anything(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "EVERY", 0.2)
     tree = Tree(tmp_path)
     folder = main(tree)
-    plan = read_plan(folder)
-    plan["rows"] = [
-        {**row, "cells": {k: v for k, v in row["cells"].items() if k == "pretrain"}} for row in plan["rows"]
-    ]
+    plan = trainings_of(folder)
     key = next(row["cells"]["pretrain"] for row in plan["rows"] if "pretrain" in row["cells"])
     cell = tree.results / "cells/pretrain" / key
     history, spec = pd.read_csv(cell / "history.csv"), tree.results / "specs" / f"pretrain-{key}.json"

@@ -10,7 +10,6 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -21,6 +20,7 @@ import pytest
 from own_videos import write_videos
 from page_parts import Parts
 from PIL import Image
+from served import served
 from video_files import ramp, write_video
 
 import clipvip
@@ -83,16 +83,8 @@ def test_videos_like_one(tiny_clip_folder: Path, folder: Path, capsys: pytest.Ca
 
 @pytest.fixture(scope="module")
 def port(tiny_clip_folder: Path, folder: Path) -> Iterator[int]:
-    encoder = clipvip.load(tiny_clip_folder)
-    own = server.listen(0)
-    running = server.server(server.Search(encoder, open_index(encoder, folder)))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [own]})
-    thread.start()
-    while not running.started:
-        time.sleep(0.05)
-    yield own.getsockname()[1]
-    running.should_exit = True
-    thread.join()
+    with served(tiny_clip_folder, folder) as own:
+        yield own
 
 
 def ask(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings
+from clipvip.model.tiny_clip import tiny_clip_config
 
 # Published ones, so that a plan needs no download: patch size, and what differs from the configuration's defaults.
 CLIPS: dict[str, dict[str, Any]] = {
@@ -39,26 +40,8 @@ def clip_config(settings: ClipSettings) -> Any:
         assert settings.source is not None
         known = CLIPS.get(settings.source)
         return _local("clip.source", settings.source) if known is None else CLIPConfig(**known)
-    shape = settings.shape
-    layer = {"num_attention_heads": shape.heads, "projection_dim": shape.dim}
-    vision = {
-        **layer,
-        "image_size": shape.image_size,
-        "patch_size": shape.patch_size,
-        "hidden_size": shape.vision_width,
-        "intermediate_size": 4 * shape.vision_width,
-        "num_hidden_layers": shape.vision_layers,
-    }
-    text = {
-        **layer,
-        "vocab_size": shape.vocab_size,
-        "hidden_size": shape.text_width,
-        "intermediate_size": 4 * shape.text_width,
-        "num_hidden_layers": shape.text_layers,
-        "bos_token_id": shape.vocab_size - 2,
-        "eos_token_id": shape.vocab_size - 1,
-    }
-    return CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape.dim)
+    size = settings.shape.vocab_size
+    return tiny_clip_config(settings.shape, size, bos=size - 2, eos=size - 1, pad=size - 1)
 
 
 def parameters(config: Any) -> int:
