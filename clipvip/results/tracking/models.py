@@ -1,6 +1,5 @@
 """Fine-tuned models as logged models of MLflow 3, each once, beside the run that made it."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -47,8 +46,11 @@ def write(client: MlflowClient, cell: Finished, run: Any, params: dict[str, str]
 
 def forget(client: MlflowClient, uri: str) -> None:
     """Take a logged model away, if it is there."""
-    with contextlib.suppress(MlflowException):
+    try:
         client.delete_logged_model(uri.removeprefix("models:/"))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 def _save(cell: Finished, out: Path, model: str, run: str) -> None:
