@@ -151,12 +151,11 @@ class Batches(Dataset[Batch]):
         """Read some clips: their frames are written into `video` and `frame`, one clip a row, their texts are given."""
         ids = [self.clip_ids[position] for position in positions]
         draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
-        there = []
+        there, videos, stills = [], video.numpy(), frame.numpy()
         for row, (clip_id, rng) in enumerate(zip(ids, draws, strict=True)):
-            frames, still, seen = self._pictures(clip_id, rng)
-            video[row].numpy()[:] = frames
+            videos[row], still, seen = self._pictures(clip_id, rng)
             if still is not None:
-                frame[row].numpy()[:] = still
+                stills[row] = still
             there.append(seen)
         written, present = list[list[str]](), {}
         for role, texts in self.texts.items():
@@ -199,6 +198,8 @@ def tokenize(
     tokenizer: Any, texts: list[str], max_tokens: int
 ) -> tuple[Int[Tensor, "texts tokens"], Int[Tensor, "texts tokens"]]:
     """Token ids and mask, padded to the longest text, cut at `max_tokens`."""
+    if pads_right(tokenizer):  # a third of the time
+        return padded(token_rows(tokenizer, texts, max_tokens, {}), tokenizer.pad_token_id)
     found = tokenizer(texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
     return found["input_ids"], found["attention_mask"]
 

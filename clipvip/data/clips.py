@@ -1,6 +1,7 @@
 """Clips of a corpus as frames: from the cache, or decoded when asked for."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Clips:
 
     def sample(self, clip_id: str, num_frames: int, rng: np.random.Generator | None) -> Frames:
         """`num_frames` frames; random within the sampling rule if `rng` is given."""
-        return self.chosen(clip_id, _sampling(num_frames, rng))
+        return self.chosen(clip_id, self._sampling(num_frames, rng))
 
     def middle(self, clip_id: str) -> Frames:
         """The middle frame."""
@@ -63,13 +64,10 @@ class Clips:
 
         A clip that cannot be read leaves `rng` as it was, at whatever place its fault was found.
         """
-        sampling, before = _sampling(num_frames, rng), None if rng is None else rng.bit_generator.state
-
-        def both(total: int) -> Int[np.ndarray, " chosen"]:
-            return np.concatenate([sampling(total), centres(total, 1)])
-
+        sampling, before = self._sampling(num_frames, rng), self._state(rng)
+        both = sampling if not with_middle else lambda total: np.concatenate([sampling(total), centres(total, 1)])
         try:
-            frames = self.chosen(clip_id, both if with_middle else sampling)
+            frames = self.chosen(clip_id, both)
         except VideoError as error:
             if self.quarantine is None:
                 raise
@@ -79,6 +77,14 @@ class Clips:
             black = np.zeros((num_frames, self.size, self.size, 3), dtype=np.uint8)
             return black, black[:1] if with_middle else None, False
         return frames[:num_frames], frames[num_frames:] if with_middle else None, True
+
+    def _sampling(self, num_frames: int, rng: np.random.Generator | None) -> Choice:
+        """The sampling rule, which draws the same again where a reader has to ask it twice."""
+        return partial(_drawn, num_frames=num_frames, rng=rng, state=self._state(rng))
+
+    def _state(self, rng: np.random.Generator | None) -> Any:
+        """The state to which a fault or a second question brings `rng` back; a cache knows its clips beforehand."""
+        return None if rng is None or self._cache is not None else rng.bit_generator.state
 
     def account(self) -> dict[str, Any]:
         """What the receipt says of clips that could not be read."""
@@ -98,16 +104,10 @@ class Clips:
         return resize(decoded, self._frames.size, self._frames.resize, self._frames.antialias)
 
 
-def _sampling(num_frames: int, rng: np.random.Generator | None) -> Choice:
-    """The sampling rule, which draws the same again where a reader has to ask it twice."""
-    state = None if rng is None else rng.bit_generator.state
-
-    def choose(total: int) -> Int[np.ndarray, " chosen"]:
-        if rng is not None and state is not None:
-            rng.bit_generator.state = state
-        return sample_indices(total, num_frames, rng=rng)
-
-    return choose
+def _drawn(total: int, *, num_frames: int, rng: np.random.Generator | None, state: Any) -> Int[np.ndarray, " chosen"]:
+    if rng is not None and state is not None:
+        rng.bit_generator.state = state
+    return sample_indices(total, num_frames, rng=rng)
 
 
 def open_clips(inputs: dict[str, Path], frames: FramesSettings, prefix: str = "", *, work: Path | None = None) -> Clips:

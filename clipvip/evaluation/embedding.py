@@ -68,16 +68,19 @@ def _in_batches(coming: Iterator[Pictures | VideoError], size: int) -> Iterator[
 def embed_texts(
     model: ClipVip, tokenizer: Any, texts: Sequence[str], max_tokens: int, *, batch_size: int = 256
 ) -> Float[Tensor, "texts dim"]:
-    """Embeddings of texts in their order; batched by length so that little is padded."""
-    device = model.logit_scale.device
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found = _nothing(model)
+    """Embeddings of texts in their order; batched by length so that little is padded.
+
+    Copies of a text are embedded once: in two batches they would differ by rounding.
+    """
+    device, found = model.logit_scale.device, _nothing(model)
+    order = sorted(dict.fromkeys(texts), key=len)
     for start in _own(len(order), batch_size):
-        ids, mask = tokenize(tokenizer, [texts[i] for i in order[start : start + batch_size]], max_tokens)
+        ids, mask = tokenize(tokenizer, order[start : start + batch_size], max_tokens)
         found.append(model.encode_text(ids.to(device), mask.to(device)).float().cpu())
         moved()
     together()
-    return gather(torch.cat(found))[torch.tensor(order).argsort()]
+    row = {text: i for i, text in enumerate(order)}
+    return gather(torch.cat(found))[torch.tensor([row[text] for text in texts], dtype=torch.long)]
 
 
 def _own(total: int, batch_size: int) -> range:

@@ -50,7 +50,7 @@ def make(settings: EvaluateCell, inputs: dict[str, Path], out: Path, run: Run) -
     tables = [each.rows(name, own[name]) for name in ranks[0] for each, own in zip(galleries, ranks, strict=True)]
     truths = [each.truth for each in galleries if each.truth is not None]
     if truths:
-        ordered = [_order(model, tokenizer, settings, each) for each in galleries]
+        ordered = [_order(each) for each in galleries]
         tables += ordered
         metrics["order"] = 100 * float((2 - pd.concat(ordered)["rank"]).mean())
         metrics |= _ceiling(galleries)
@@ -100,14 +100,10 @@ def spread(count: int, most: int) -> list[int]:
     return torch.linspace(0, count - 1, min(count, most)).long().tolist()
 
 
-def _order(model: ClipVip, tokenizer: Any, settings: EvaluateCell, gallery: Gallery) -> pd.DataFrame:
+def _order(gallery: Gallery) -> pd.DataFrame:
     """Rank 1 where a clip is nearer to its own text than to the same text run backwards, 2 where not, 1.5 in a tie."""
-    assert gallery.truth is not None
-    turned, owners = list(gallery.truth["backwards"]), gallery.split.owner
-    known = [i for i, owner in enumerate(owners.tolist()) if isinstance(turned[owner], str)]
-    owner = owners[known]
-    reverse = embed_texts(model, tokenizer, [turned[i] for i in owner.tolist()], settings.max_tokens)
-    margin = ((gallery.texts[known] - reverse) * gallery.videos[owner]).sum(dim=1)
+    owner = gallery.split.owner[gallery.turned]
+    margin = ((gallery.texts[gallery.turned] - gallery.backwards) * gallery.videos[owner]).sum(dim=1)
     rank, own = 1.5 - 0.5 * torch.sign(margin).double(), owner.tolist()
     return gallery.table("order", [gallery.split.clip_ids[i] for i in own], own, own, Ranks(rank, rank, rank))
 

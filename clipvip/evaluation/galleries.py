@@ -37,6 +37,8 @@ class Gallery:
     videos: Float[Tensor, "clips dim"]
     texts: Float[Tensor, "texts dim"]
     truth: pd.DataFrame | None  # what the generator knows of its clips, in their order
+    turned: list[int]  # texts of clips for which the generator knows what they would be called run backwards
+    backwards: Float[Tensor, "turned dim"]  # these names
     clusters: list[str]  # of its clips: those of one scene, film or source video are not independent
     pairs: tuple[Pairs, Pairs] | None  # text and right clip, clip and right text, where further answers are given
 
@@ -75,11 +77,13 @@ def embedded(
         clips = open_clips(dict(inputs), settings.frames, prefix, work=run.work)
         split = open_split(inputs[f"{prefix}corpus"], "test")
         split, videos = embed_split(model, clips, split, settings.num_frames, workers=run.workers)
-        texts = embed_texts(model, tokenizer, split.texts, settings.max_tokens)
-        pairs = None if further is None else right_pairs(split, _places(split, further))
         truth = _truth(inputs.get(f"{prefix}world"), split)
+        turned, names = _turned(truth, split)
+        texts = embed_texts(model, tokenizer, [*split.texts, *names], settings.max_tokens)
+        texts, backwards = texts[: len(split.texts)], texts[len(split.texts) :]
+        pairs = None if further is None else right_pairs(split, _places(split, further))
         clusters = _clusters(truth, inputs[f"{prefix}corpus"], split)
-        found.append(Gallery(number, clips, split, videos, texts, truth, clusters, pairs))
+        found.append(Gallery(number, clips, split, videos, texts, truth, turned, backwards, clusters, pairs))
     _disjoint(found)
     return found
 
@@ -95,6 +99,13 @@ def _truth(world: Path | None, split: Split) -> pd.DataFrame | None:
     if world is None:
         return None
     return pd.read_parquet(world / cell_files.TRUTH).set_index("clip_id").loc[split.clip_ids]
+
+
+def _turned(truth: pd.DataFrame | None, split: Split) -> tuple[list[int], list[str]]:
+    """Texts whose clip has a name run backwards, and these names."""
+    names = [None] * len(split.clip_ids) if truth is None else list(truth["backwards"])
+    found = [(text, names[owner]) for text, owner in enumerate(split.owner.tolist()) if isinstance(names[owner], str)]
+    return [text for text, _ in found], [str(name) for _, name in found]
 
 
 def _clusters(truth: pd.DataFrame | None, corpus: Path, split: Split) -> list[str]:

@@ -173,7 +173,7 @@ def _right(matches: Matches, num_queries: int, num_items: int) -> Tensor:
     if isinstance(matches, Tensor):
         right = rearrange(matches.long(), "query -> query 1")
     else:
-        rows = [torch.unique(row.long()) for row in matches]
+        rows = [row.long() if len(row) == 1 else torch.unique(row.long()) for row in matches]
         right = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
         empty = [i for i, row in enumerate(rows) if len(row) == 0 or row[0] < 0]
         if empty:

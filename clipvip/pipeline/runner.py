@@ -23,6 +23,7 @@ from clipvip.runtime import cell_content, cell_files, receipts
 from clipvip.runtime.context import Pruned, Run
 from clipvip.runtime.files import locked, place, write_whole
 from clipvip.runtime.machine import machine
+from clipvip.runtime.memory import keep_freed
 from clipvip.runtime.monitor import Usage
 from clipvip.runtime.provenance import commit, versions
 
@@ -115,6 +116,7 @@ def _write(task: Task, out: Path, run: Run) -> None:
     stage = STAGES[task.stage]
     make = getattr(importlib.import_module(stage.module), stage.make.split(":")[1])
     inputs = {role: folder(task.root, other) for role, other in task.inputs.items()}
+    keep_freed()
     with Usage(out / cell_files.SYSTEM):
         facts = make(settings, inputs, out, run)
     config = {"stage": task.stage, "settings": task.settings, "inputs": task.inputs}

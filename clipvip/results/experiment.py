@@ -15,10 +15,11 @@ import numpy as np
 
 from clipvip.config.claims import Metric
 from clipvip.results import noise, study_files
+from clipvip.results.evaluations import Evaluation, Orders, answers_of, statistic
 from clipvip.results.finished import read_plan
 from clipvip.results.noise import PLAIN, PRETRAINED, Pool, Row
 from clipvip.results.resampling import Clusters, Statistic, Values
-from clipvip.results.study_results import Evaluation, Study, answers_of, statistic
+from clipvip.results.study_results import Study
 from clipvip.results.variance import FIXED, Estimate, RunNoise, Term, estimate, interaction, span_of
 
 Weights = Mapping[str, float]  # variant -> weight
@@ -46,8 +47,8 @@ class Experiment:
 
     def __init__(self, plans: list[dict[str, Any]]) -> None:
         self.plans = sorted(plans, key=lambda plan: str(plan["study"]))
-        shared: dict[str, Evaluation] = {}
-        self.studies = {str(plan["study"]): Study(plan, shared) for plan in self.plans}
+        shared: tuple[dict[str, Evaluation], Orders] = {}, {}
+        self.studies = {str(plan["study"]): Study(plan, *shared) for plan in self.plans}
         self.noise, self.rows = cache(self._noise), cache(self._rows)  # of a metric
 
     @classmethod

@@ -80,13 +80,13 @@ def pool(kind: str, rows: Sequence[Row], study: RunNoise | None = None) -> Pool:
 
 def outliers(rows: Sequence[Row]) -> list[str]:
     """Rows whose variance is too large for the rest, the largest first; at least two others must remain."""
-    left, found = list(rows), []
+    left, found = [(row, row.variance) for row in rows], []
     while len(left) > 2:
-        ratios = [_tail(row, [other for other in left if other is not row]) for row in left]
+        ratios = [_tail(left[place], left[:place] + left[place + 1 :]) for place in range(len(left))]
         least = int(np.argmin(ratios))
         if ratios[least] * len(left) >= OUTLYING:
             break
-        found.append(left.pop(least).name)
+        found.append(left.pop(least)[0].name)
     return found
 
 
@@ -166,10 +166,11 @@ def _with_study(found: RunNoise, study: RunNoise) -> RunNoise:
     return RunNoise(found.name, variance, df, within, found.rows + study.rows)
 
 
-def _tail(row: Row, others: Sequence[Row]) -> float:
-    """p of a variance as large as this row's beside the others'."""
-    df = sum(other.df for other in others)
-    rest = sum(other.df * other.variance for other in others) / df
+def _tail(own: tuple[Row, float], others: Sequence[tuple[Row, float]]) -> float:
+    """p of a variance as large as this row's beside the others'; each with its variance."""
+    row, variance = own
+    df = sum(other.df for other, _ in others)
+    rest = sum(other.df * each for other, each in others) / df
     if rest == 0:
-        return 1.0 if row.variance == 0 or df < 3 else 0.0
-    return float(fdtrc(row.df, df, row.variance / rest))
+        return 1.0 if variance == 0 or df < 3 else 0.0
+    return float(fdtrc(row.df, df, variance / rest))

@@ -1,131 +1,25 @@
-"""What the finished cells of a study say: ranks query by query, and the scores that intervals and tests are made of."""
+"""What the finished cells of a study say: its evaluations by row and metric, its language gap, what is missing."""
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int, Shaped
-from numpy.typing import NDArray
-from scipy.special import digamma, gammaln
 
 from clipvip.config.claims import Expectation, Metric, check_expect, metrics
+from clipvip.results.evaluations import Evaluation, Orders, read_evaluation
 from clipvip.results.finished import Finished, find, uses
-from clipvip.results.resampling import Statistic
 from clipvip.runtime import cell_files, receipts
-
-TOLERANCE = 0.01  # points or ranks by which metrics.json may differ from ranks.parquet
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The ranks of one direction, in an order of queries that is the same for every model."""
-
-    query: Shaped[np.ndarray, " query"]
-    cluster: Int[np.ndarray, " query"]
-    rank: Float[np.ndarray, " query"]
-    best: Float[np.ndarray, " query"]
-    worst: Float[np.ndarray, " query"]
-
-    def scores(self, score: str) -> Float[np.ndarray, " query"]:
-        """R@k (percent), order (percent), MRR, log2R, or the rank itself, expected over ties broken at random."""
-        if score.startswith("R@"):
-            share = (int(score[2:]) - self.best + 1) / (self.worst - self.best + 1)
-            return np.asarray(100 * share.clip(0, 1))
-        if score == "order":
-            return 100 * (2 - self.rank)
-        if score == "log2R":  # mean of log2 over the places of the tie
-            return _mean_log2(self.best, self.worst)
-        if score == "MRR":  # mean of 1/r over the places of the tie: a difference of harmonic numbers
-            return np.asarray((digamma(self.worst + 1) - digamma(self.best)) / (self.worst - self.best + 1))
-        return self.rank
-
-
-def _mean_log2(best: NDArray[np.float64], worst: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log2(worst! / (best - 1)!) / number of places."""
-    return np.asarray((gammaln(worst + 1) - gammaln(best)) / np.log(2) / (worst - best + 1))
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """metrics.json and, by direction, ranks.parquet of one evaluation cell."""
-
-    key: str
-    metrics: dict[str, float]
-    answers: dict[str, Answers]
-
-
-def statistic(score: str) -> Statistic:
-    """How the scores of queries become one figure."""
-    return "median" if score == "MdR" else "mean"
-
-
-def read_evaluation(folder: Path) -> Evaluation:
-    """The evaluation in this cell folder; ValueError where a file lacks or metrics.json is not of these ranks."""
-    for name in (cell_files.METRICS, cell_files.RANKS):
-        if not (folder / name).is_file():
-            raise ValueError(f"{folder / name}: no such file, though the cell is finished; delete it and run again")
-    figures: dict[str, float] = json.loads((folder / cell_files.METRICS).read_text())
-    rows = pd.read_parquet(folder / cell_files.RANKS)
-    found = Evaluation(folder.name, figures, {str(name): _answers(part) for name, part in rows.groupby("direction")})
-    for metric, value in figures.items():
-        direction, _, score = metric.rpartition("/") if metric != "order" else ("order", "", "order")
-        if direction in found.answers:
-            scores = found.answers[direction].scores(score)
-            again = float(np.median(scores) if statistic(score) == "median" else scores.mean())
-            if abs(again - value) > TOLERANCE:
-                raise ValueError(
-                    f"{folder / cell_files.METRICS}: {metric} is {value:g}, but ranks.parquet gives {again:g}; "
-                    "the files are not of one evaluation: delete the cell and run again"
-                )
-    return found
-
-
-def _answers(rows: pd.DataFrame) -> Answers:
-    rows = rows.sort_values(["query", "clip_id"], kind="stable")
-    ranks = [rows[name].to_numpy(np.float64) for name in ("rank", "best", "worst")]
-    ranks = [ranks[0] if np.array_equal(each, ranks[0]) else each for each in ranks]  # without ties: held once
-    query = (rows["query"] + "\n" + rows["clip_id"]).to_numpy(object)
-    return Answers(query, _codes(rows["cluster"]), *ranks)
-
-
-def _codes(clusters: "pd.Series[str]") -> NDArray[np.int64]:
-    """Numbers in the order of the names: the same cluster has the same number in every evaluation of the set."""
-    return np.unique(clusters.to_numpy(str), return_inverse=True)[1].astype(np.int64)
-
-
-def answers_of(evaluations: list[Evaluation], direction: str) -> list[Answers]:
-    """One direction of each; ValueError where they did not answer the same queries in the same clusters."""
-    found = [each.answers[direction] for each in evaluations]
-    for one, each in zip(evaluations, found, strict=True):
-        if not (np.array_equal(each.query, found[0].query) and np.array_equal(each.cluster, found[0].cluster)):
-            raise ValueError(
-                f"cells {evaluations[0].key} and {one.key} (evaluate) answered different {direction} queries, so "
-                "they cannot be compared; evaluate both on the same corpus and frames"
-            )
-    return found
-
-
-def _share(answers: dict[str, Answers], known: Iterable[Evaluation]) -> None:
-    """Hold names and clusters of queries once for all evaluations of a set: they are larger than the ranks."""
-    for direction, own in answers.items():
-        for each in known:
-            other = each.answers.get(direction)
-            if other is not None and own.query[0] == other.query[0] and np.array_equal(own.query, other.query):
-                if np.array_equal(own.cluster, other.cluster):
-                    answers[direction] = replace(own, query=other.query, cluster=other.cluster)
-                break
 
 
 class Study:
     """A plan with its finished cells; each is read once, however many rows share it."""
 
-    def __init__(self, plan: dict[str, Any], read: dict[str, Evaluation] | None = None) -> None:
-        """`read` holds evaluations that were read already, for studies that share cells."""
+    def __init__(
+        self, plan: dict[str, Any], read: dict[str, Evaluation] | None = None, orders: Orders | None = None
+    ) -> None:
+        """`read` holds evaluations that were read already, for studies that share cells, `orders` their queries."""
         self.plan = plan
         self.root = Path(plan["results"])
         self.downstream: list[str] = plan["downstream"]
@@ -134,6 +28,7 @@ class Study:
         self.all_metrics = metrics(self.downstream)
         self.variants = list(dict.fromkeys(str(row["variant"]) for row in plan["rows"]))
         self._evaluations = {} if read is None else read
+        self._orders = {} if orders is None else orders
 
     @cached_property
     def cells(self) -> dict[str, Finished]:
@@ -219,9 +114,7 @@ class Study:
     def read(self, key: str) -> Evaluation:
         """A finished evaluation, read once."""
         if key not in self._evaluations:
-            found = read_evaluation(self.cells[key].folder)
-            _share(found.answers, self._evaluations.values())
-            self._evaluations[key] = found
+            self._evaluations[key] = read_evaluation(self.cells[key].folder, self._orders)
         return self._evaluations[key]
 
     def evaluations(self, variant: str, metric: Metric) -> dict[int, Evaluation]:

@@ -17,11 +17,12 @@ import pandas as pd
 
 from clipvip.config.claims import ALONE, Metric
 from clipvip.results import comparisons, notes, published, registered, study_files
+from clipvip.results.evaluations import Evaluation
 from clipvip.results.experiment import Experiment
 from clipvip.results.gap_table import gap
 from clipvip.results.intervals import Interval
 from clipvip.results.lines import Line, decided
-from clipvip.results.study_results import Evaluation, Study
+from clipvip.results.study_results import Study
 from clipvip.results.trends import trends
 from clipvip.results.variance import FIXED, Term, estimate, span_of
 from clipvip.runtime import cell_files

@@ -19,7 +19,7 @@ from scipy.special import stdtr, stdtrit
 
 from clipvip.results import degenerate
 from clipvip.results.intervals import Interval, cluster_differences
-from clipvip.results.resampling import Clusters, Statistic, Values, resampled_medians
+from clipvip.results.resampling import Clusters, Statistic, Values, codes, resampled_medians
 
 SMALL = 1e-12
 RESAMPLES = 500  # of medians, whose variance has no formula
@@ -138,7 +138,7 @@ def estimate(
     next to nothing. ValueError: no runs, a single cluster and no `span`, or other queries.
     """
     weights, scores = _runs(terms, clusters)
-    num_clusters = len(np.unique(clusters))
+    num_clusters = codes(clusters)[1]
     if num_clusters < 2 and span is None:
         raise ValueError(f"an interval needs at least 2 clusters of queries, not {num_clusters}")
     parts, single, unknown = _parts(terms, weights)

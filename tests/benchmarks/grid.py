@@ -4,7 +4,8 @@
     python tests/benchmarks/grid.py --full               # the one-seed grid of mini.yaml
     python tests/benchmarks/grid.py --old d8599f0
 
-Each side is checked out by `git worktree` and run by `snakemake ablate_all` into an empty results folder. The time of a
+Each side is checked out by `git worktree` and run by `snakemake ablate_all` into an empty results folder, with the old
+commit's experiment and studies, so that both make the same cells. The time of a
 job is that of its process and of all that it started. A job that a warm process forks is timed by what it reports; what
 is left of the total (Snakemake, notebooks, the warm process itself) is the last line.
 """
@@ -95,6 +96,8 @@ def main() -> None:
             code = Path(folder) / f"{side}-code"
             git = ["git", "-C", str(ROOT), "worktree"]
             subprocess.run([*git, "add", "--detach", "--quiet", str(code), commit], check=True)
+            files = [experiment, "experiments/studies.yaml"]
+            subprocess.run(["git", "-C", str(code), "checkout", "--quiet", arguments.old, "--", *files], check=True)
             try:
                 found[side] = measured(code, experiment, Path(folder) / side, arguments.cores)
             finally:

@@ -1,10 +1,12 @@
 """Frames to real files: H.264 video (mp4 or avi) and JPEG or PNG images, the same bytes every time."""
 
+import functools
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -25,8 +27,15 @@ def write_video(path: Path, frames: UInt8[np.ndarray, "frames height width 3"], 
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            container.mux(stream.encode(_colours().reformat(shown, format="yuv420p")))
         container.mux(stream.encode())
+
+
+@functools.cache
+def _colours() -> VideoReformatter:
+    """One for all videos: the encoder would make its own for each, which takes longer than its use."""
+    return VideoReformatter()
 
 
 def write_image(path: Path, frame: UInt8[np.ndarray, "height width 3"]) -> None:

@@ -121,8 +121,8 @@ def sample_indices(total: int, num_frames: int, *, rng: np.random.Generator | No
     first, last = 0, total - 1
     if rng is not None:
         interval = total // (num_frames - 1)
-        ends = rng.integers([0, last - interval], [interval + 1, total])
-        first, last = (int(end) for end in np.sort(np.clip(ends, 0, last)))  # clips shorter than the interval
+        ends = int(rng.integers(0, interval + 1)), int(rng.integers(last - interval, total))
+        first, last = sorted(min(max(end, 0), last) for end in ends)  # clips shorter than the interval
     return first + (last - first) * np.arange(num_frames, dtype=np.int64) // (num_frames - 1)
 
 

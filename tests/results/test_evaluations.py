@@ -10,7 +10,7 @@ import torch
 from study_cells import NUM, cell, evaluation, places
 
 from clipvip.evaluation import ranks
-from clipvip.results.study_results import read_evaluation
+from clipvip.results.evaluations import read_evaluation
 
 
 def test_metrics_of_other_ranks_are_refused(tmp_path: Path) -> None:
