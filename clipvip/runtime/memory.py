@@ -10,8 +10,8 @@ LARGEST, FREE = 2**26, 2**28  # [bytes]
 def keep_freed() -> None:
     """Blocks of up to 64 MiB are taken from what was freed before, of which up to 256 MiB stay with the process.
 
-    Otherwise each tensor of some MiB is given back and asked for again, and every page of it is cleared anew: the tenth
-    of the time of a small model's step. Elsewhere than with glibc nothing is done.
+    Otherwise tensors of some MiB are given back and asked for again, and the system clears every page anew. Elsewhere
+    than with glibc nothing is done.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -67,6 +67,35 @@ def test_ranks_are_kept_with_their_clusters(made: Path, corpus_inputs: dict[str,
     assert metrics["order"] == pytest.approx(100 * (2 - order).mean())
 
 
+def test_order_is_that_of_a_loop_over_texts_run_backwards(
+    made: Path, corpus_inputs: dict[str, Path], tiny_clip_folder: Path
+) -> None:
+    model = ClipVip.from_pretrained(tiny_clip_folder, MODEL, seed=0).eval()
+    clips, split = open_clips(corpus_inputs, FRAMES), open_split(corpus_inputs["corpus"], "test")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_clip_folder)
+    truth = pd.read_parquet(corpus_inputs["world"] / "truth.parquet").set_index("clip_id")
+    expected = {}
+    for clip_id, text in zip([split.clip_ids[i] for i in split.owner.tolist()], split.texts, strict=True):
+        if isinstance(turned := truth.loc[clip_id, "backwards"], str):
+            video = embed_clips(model, clips, [clip_id], 4)[0]
+            own, other = (float(embed_texts(model, tokenizer, [each], 77)[0] @ video) for each in (text, turned))
+            expected[clip_id] = 1.5 if abs(own - other) < 1e-6 else 1.0 if own > other else 2.0
+    ranks = pd.read_parquet(made / "ranks.parquet")
+    order = ranks[ranks["direction"] == "order"]
+    assert dict(zip(order["clip_id"], order["rank"], strict=True)) == expected
+
+
+def test_copies_of_a_text_are_equal_to_the_last_bit(tiny_clip_folder: Path) -> None:
+    model = ClipVip.from_pretrained(tiny_clip_folder, MODEL, seed=0).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny_clip_folder)
+    texts = ["a red ring grows", "a blue square on water", "a red ring grows", "a ring", "a blue square on water"]
+    found = embed_texts(model, tokenizer, texts, 77, batch_size=1)
+    assert torch.equal(found[0], found[2])
+    assert torch.equal(found[1], found[4])
+    for row, text in zip(found, texts, strict=True):
+        torch.testing.assert_close(row, embed_texts(model, tokenizer, [text], 77)[0])
+
+
 def test_the_ceiling_guesses_among_clips_that_fit(made: Path, corpus_inputs: dict[str, Path]) -> None:
     truth = pd.read_parquet(corpus_inputs["world"] / "truth.parquet")
     fitting = truth.loc[truth["split"] == "test", "consistent"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clipvip.results import intervals
+from clipvip.results import intervals, resampling
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +38,20 @@ def test_bootstrap_equals_resampling_by_hand(statistic: str) -> None:
     low, high = estimate + widen * (np.quantile(draws, [0.05, 0.95]) - estimate)
     found = intervals.cluster_bootstrap(values, clusters, statistic=statistic, resamples=300, seed=5, level=0.9)
     assert found == pytest.approx((estimate, low, high))
+
+
+@pytest.mark.parametrize("scale", [0.3, 3, 100])
+def test_resampled_medians_equal_those_of_the_queries_written_out(scale: float) -> None:
+    generator = np.random.default_rng(2)
+    for num in (5, 6, 40, 201):
+        labels = generator.integers(0, max(2, num // 2), num)
+        labels[:2] = 0, 1
+        values = np.floor(generator.exponential(scale, num)) + 0.5 * generator.integers(0, 2, num)  # ranks with ties
+        names = np.unique(labels)
+        drawn = np.random.default_rng(5).integers(0, len(names), (200, len(names)))  # the draws that seed 5 makes
+        expected = [np.median(np.concatenate([values[labels == names[i]] for i in row])) for row in drawn]
+        for clusters in (labels, np.array([f"scene{label:03d}" for label in labels])):
+            assert resampling.resampled_medians(values, clusters, 200, seed=5).tolist() == expected
 
 
 def test_paired_difference_is_the_interval_of_the_differences() -> None:
