@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int, Integer, UInt64
 
 CHUNK = 1 << 18  # ids that are Python objects at a time
+FEW = 100_000  # ids up to which a dict takes little memory, and finds one in a hundredth of the time
 
 
 class Ids(Sequence[str]):
@@ -79,7 +80,13 @@ class Ids(Sequence[str]):
         order = np.argsort(hashes)
         return hashes[order], order.astype(np.uint32 if len(order) < 1 << 32 else np.int64)
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {clip_id: place for place, clip_id in enumerate(self)}
+
     def _find(self, clip_id: str) -> int | None:
+        if len(self) <= FEW:
+            return self._places.get(clip_id)
         hashes, order = self._index
         wanted = _hash(np.array([clip_id], dtype=object))[0]
         at = int(np.searchsorted(hashes, wanted))

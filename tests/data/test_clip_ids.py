@@ -13,11 +13,13 @@ from clipvip.data import clip_ids as module
 from clipvip.data.clip_ids import Ids
 
 
-@pytest.fixture(params=["hashes of 64 bits", "hashes of one bit"])
+@pytest.fixture(params=["hashes of 64 bits", "hashes of one bit", "a dict of the few"])
 def _hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "hashes of one bit":
         whole = module._hash
         monkeypatch.setattr(module, "_hash", lambda each: whole(each) & np.uint64(1))
+    if request.param != "a dict of the few":
+        monkeypatch.setattr(module, "FEW", 0)
     monkeypatch.setattr(module, "CHUNK", 7)
 
 
