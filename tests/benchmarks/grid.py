@@ -1,19 +1,19 @@
-"""Processor seconds of a grid at an old commit and at the present code, by rule, taken in turn on one machine.
+"""Processor seconds of a grid at an old commit and at the present code, by rule, taken side by side on one machine.
 
     python tests/benchmarks/grid.py                      # a slice: the smallest world, every kind of cell
     python tests/benchmarks/grid.py --full               # the one-seed grid of mini.yaml
     python tests/benchmarks/grid.py --old d8599f0
 
 Each side is checked out by `git worktree` and run by `snakemake ablate_all` into an empty results folder, with the old
-commit's experiment and studies, so that both make the same cells. The time of a
-job is that of its process and of all that it started. A job that a warm process forks is timed by what it reports; what
-is left of the total (Snakemake, notebooks, the warm process itself) is the last line.
+commit's experiment and studies, so that both make the same cells. Both run at once on half of the cores each: a machine
+that slows down does so for both. The time of a job is that of its process and of all that it started. A job that a warm
+process forks is timed by what it reports; what is left of the total (Snakemake, notebooks, the warm process itself) is
+the last line.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -57,8 +57,8 @@ def by_rule(log: Path, total: float) -> Times:
     return found | {"workflow, notebooks and the rest": total - sum(times.values())}
 
 
-def measured(code: Path, experiment: str, folder: Path, cores: int) -> Times:
-    """One run of the grid by the code in `code`, into `folder`."""
+def started(code: Path, experiment: str, folder: Path, cores: int) -> subprocess.Popen[bytes]:
+    """The grid by the code in `code`, into `folder`."""
     hook, log = folder / "hook", folder / "log"
     hook.mkdir(parents=True)
     (hook / "sitecustomize.py").write_text(HOOK)
@@ -66,11 +66,25 @@ def measured(code: Path, experiment: str, folder: Path, cores: int) -> Times:
     environment = os.environ | {"PYTHONPATH": f"{hook}:{code}", LOG: str(log), "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = ["snakemake", "--cores", str(cores), "--configfile", experiment]
     command += ["--config", f"results={folder / 'results'}", "--", "ablate_all"]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(folder / "output", "w") as output:
-        subprocess.run(command, cwd=code, env=environment, check=True, stdout=output, stderr=subprocess.STDOUT)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return by_rule(log, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return subprocess.Popen(command, cwd=code, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+
+def measured(sides: dict[str, Path], experiment: str, folder: Path, cores: int) -> dict[str, Times]:
+    """Seconds of each side by kind of job; `sides`: name -> its code."""
+    running = {side: started(code, experiment, folder / side, cores) for side, code in sides.items()}
+    found: dict[str, Times] = {}
+    try:
+        for side, process in running.items():
+            _, status, used = os.wait4(process.pid, 0)
+            if status != 0:
+                raise SystemExit(f"{side}: {(folder / side / 'output').read_text()[-3000:]}")
+            found[side] = by_rule(folder / side / "log", used.ru_utime + used.ru_stime)
+            print(f"{side}: {sum(found[side].values()):.1f} s", file=sys.stderr, flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()
+    return found
 
 
 def table(old: Times, new: Times) -> str:
@@ -89,20 +103,20 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     experiment = f"experiments/{'mini' if arguments.full else 'smoke'}.yaml"
+    git = ["git", "-C", str(ROOT), "worktree"]
     with tempfile.TemporaryDirectory() as folder:
-        sides = {"old": arguments.old, "new": "HEAD"}
-        found: dict[str, Times] = {}
-        for side, commit in sides.items():
-            code = Path(folder) / f"{side}-code"
-            git = ["git", "-C", str(ROOT), "worktree"]
-            subprocess.run([*git, "add", "--detach", "--quiet", str(code), commit], check=True)
-            files = [experiment, "experiments/studies.yaml"]
-            subprocess.run(["git", "-C", str(code), "checkout", "--quiet", arguments.old, "--", *files], check=True)
-            try:
-                found[side] = measured(code, experiment, Path(folder) / side, arguments.cores)
-            finally:
-                subprocess.run([*git, "remove", "--force", str(code)], check=True)
-            print(f"{side}: {sum(found[side].values()):.1f} s", file=sys.stderr, flush=True)
+        sides: dict[str, Path] = {}
+        try:
+            for side, commit in {"old": arguments.old, "new": "HEAD"}.items():
+                sides[side] = Path(folder) / f"{side}-code"
+                subprocess.run([*git, "add", "--detach", "--quiet", str(sides[side]), commit], check=True)
+                files = [experiment, "experiments/studies.yaml"]
+                checkout = ["git", "-C", str(sides[side]), "checkout", "--quiet", arguments.old, "--", *files]
+                subprocess.run(checkout, check=True)
+            found = measured(sides, experiment, Path(folder), max(1, arguments.cores // 2))
+        finally:
+            for code in sides.values():
+                subprocess.run([*git, "remove", "--force", str(code)], check=False)
         print(table(found["old"], found["new"]))
 
 
