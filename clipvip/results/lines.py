@@ -30,11 +30,12 @@ class Answer:
     p: float = math.nan  # corrected over the distinct lines of the experiment, as are the next two
     p_same: float = math.nan
     outcome: Outcome = outcomes.OPEN
+    alpha: float = outcomes.ALPHA  # what Holm leaves to it beside the lines that are as they are
 
     @property
     def decides(self) -> str:
         """What would decide it; empty where it is decided."""
-        return outcomes.decides(self.estimate, self.outcome, self.margin, self.replicates)
+        return outcomes.decides(self.estimate, self.outcome, self.margin, self.replicates, self.alpha)
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,16 @@ def _corrected(answers: Sequence[Answer], alpha: float) -> list[Answer]:
     """Holm over the distinct comparisons, for differences and for sameness; then the outcomes."""
     distinct = list({each.identity: each for each in answers}.values())
     where = {each.identity: index for index, each in enumerate(distinct)}
-    p = intervals.holm(np.array([math.nan if each.estimate is None else each.estimate.p() for each in distinct]))
+    own = np.array([math.nan if each.estimate is None else each.estimate.p() for each in distinct])
+    p = intervals.holm(own)
     same = [math.nan if each.estimate is None else each.estimate.p_same(each.margin) for each in distinct]
     p_same = intervals.holm(np.array(same))
     found = []
     for each in answers:
-        own, own_same = float(p[where[each.identity]]), float(p_same[where[each.identity]])
-        came = outcomes.outcome(each.estimate, each.sign, own, own_same, alpha)
-        found.append(replace(each, p=own, p_same=own_same, outcome=came))
+        place = where[each.identity]
+        came = outcomes.outcome(each.estimate, each.sign, float(p[place]), float(p_same[place]), alpha)
+        left = alpha / max(1, int((own >= own[place]).sum()))
+        found.append(replace(each, p=float(p[place]), p_same=float(p_same[place]), outcome=came, alpha=left))
     return found
 
 

@@ -38,13 +38,14 @@ def outcome(found: Estimate | None, sign: str, p: float, p_same: float, alpha: f
     return OPEN
 
 
-def decides(found: Estimate | None, came: Outcome, margin: float, present: int) -> str:
+def decides(found: Estimate | None, came: Outcome, margin: float, present: int, alpha: float) -> str:
     """What would decide an open line: the replicates and queries at which the difference seen, or the margin where
-    that is larger, is found with 80 % power. Empty where the line is decided."""
+    that is larger, is found with 80 % power at the error rate that the correction for many lines leaves to this one,
+    `alpha`. Empty where the line is decided."""
     if came == ONE_RUN:
         return "needs a second replicate, or a noise study"
     if came != OPEN:
         return ""
     if found is None:
         return "needs its missing cells"
-    return power.said(power.needs(found, max(margin, abs(found.value))), present)
+    return power.said(power.needs(found, max(margin, abs(found.value)), present=present, alpha=alpha), present)

@@ -32,15 +32,19 @@ def detectable(
     return (_t(df, 1 - alpha / 2) + _t(df, power)) * error
 
 
-def needs(found: Estimate, target: float, *, most: int = REPLICATES[-1]) -> list[Plan]:
+def needs(
+    found: Estimate, target: float, *, most: int = REPLICATES[-1], present: int = 0, alpha: float = ALPHA
+) -> list[Plan]:
     """The fewest replicates that let a difference of `target` be seen, for each number of queries that needs fewer.
 
-    Plans below the `most` replicates only, with queries rising; none: out of reach, or the noise is not known.
+    Plans up to the `most` replicates, with queries rising, and more than the `present` replicates on the queries there
+    are; none: out of reach, or the noise is not known.
     """
     plans: list[Plan] = []
     for queries in QUERIES:
-        enough = (k for k in REPLICATES if k <= most and detectable(found, float(k), float(queries)) <= target)
-        fewest = next(enough, None)
+        more = [k for k in REPLICATES if k <= most and (queries > 1 or k > present)]
+        seen = (detectable(found, float(k), float(queries), alpha=alpha) for k in more)
+        fewest = next((k for k, least in zip(more, seen, strict=True) if least <= target), None)
         if fewest is not None and (not plans or fewest < plans[-1].replicates):
             plans.append(Plan(fewest, queries))
     return plans

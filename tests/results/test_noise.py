@@ -60,8 +60,19 @@ def test_more_replicates_and_queries_show_less() -> None:
     for plan in power.needs(found, 3.0):
         assert power.detectable(found, float(plan.replicates), float(plan.queries)) <= 3
     assert power.needs(found, 3.0)[0].replicates == 20
-    assert power.needs(found, 1e-3) == []
     assert power.power_at(found, power.detectable(found, 4.0), 4.0) == pytest.approx(0.8, abs=1e-6)
+    assert power.needs(found, 1e-3) == []
+    own = power.needs(found, 5.0, alpha=0.01)[0].replicates  # quantiles 2.5758 and 0.8416: 11.68 (1 + 2.88 / k) <= 25
+    assert own == min(k for k in power.REPLICATES if 3.41745 * math.sqrt(1 + 2.88 / k) <= 5)
+    assert own > power.needs(found, 5.0)[0].replicates
+
+
+def test_what_there_is_already_is_no_plan() -> None:
+    found = Estimate(9.0, 1.0, 1e9, {RunNoise("x", 1.44, math.inf): 1.0}, {RunNoise("x", 1.44, math.inf): 2.0})
+    assert power.needs(found, 9.0)[0] == power.Plan(1)
+    plans = power.needs(found, 9.0, present=2)
+    assert plans[0] == power.Plan(3)
+    assert all(plan.replicates > 2 or plan.queries > 1 for plan in plans)
 
 
 def test_outcomes_by_hand() -> None:
