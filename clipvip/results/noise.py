@@ -4,7 +4,8 @@ A class is what varies alike: variants with and without post-pretraining, on one
 runs gives k - 1 degrees of freedom. Runs differ by no less than what they change in single queries, which is known far
 better than the variance of a few means: a smaller estimate is raised to it. A row whose variance is too large for its
 pool (the largest ratio against Fisher's F, corrected for the number of rows, one row after the other) is named and
-keeps a variance of its own. A noise study, that is the pool of another experiment, adds its degrees of freedom unless
+keeps a variance of its own, moderated by one degree of freedom of the pool's: two runs alone would give intervals as
+wide as the scale, and simulated coverage is the same. A noise study, that is the pool of another experiment, adds its degrees of freedom unless
 it contradicts the pool.
 """
 
@@ -27,6 +28,7 @@ from clipvip.runtime.files import written
 PRETRAINED, PLAIN = "post-pretrained", "not post-pretrained"
 COLUMNS = ["metric", "kind", "variance", "df", "interaction", "queries", "rows", "outlying"]
 OUTLYING = 0.05  # error rate, for all rows of a pool, of naming one that is none
+MODERATES = 1.0
 CONTRADICTS = 0.01  # of a noise study against the pool
 
 
@@ -66,12 +68,8 @@ def pool(kind: str, rows: Sequence[Row], study: RunNoise | None = None) -> Pool:
     repeated = [row for row in rows if row.df > 0]
     outlying = outliers(repeated)
     kept = [row for row in repeated if row.name not in outlying]
-    own = {
-        row.name: RunNoise(row.name, max(row.variance, _within(row)), float(row.df), _within(row))
-        for row in repeated
-        if row.name in outlying
-    }
     found = _joined(kind, kept)
+    own = {row.name: _moderated(row, found) for row in repeated if row.name in outlying}
     refused = study is not None and found is not None and contradicts(found, study)
     if study is not None and not refused:
         found = study if found is None else _with_study(found, study)
@@ -157,6 +155,14 @@ def _joined(kind: str, rows: Sequence[Row]) -> RunNoise | None:
     variance = sum(row.df * row.variance for row in rows) / df
     within = sum(row.df * _within(row) for row in rows) / df
     return RunNoise(kind, max(variance, within), float(df), within, len(rows))
+
+
+def _moderated(row: Row, common: RunNoise | None) -> RunNoise:
+    """The noise of an outlying row, with MODERATES degrees of freedom of its class."""
+    assert common is not None, "two others remain"
+    df = row.df + MODERATES
+    variance = (row.df * row.variance + MODERATES * common.variance) / df
+    return RunNoise(row.name, max(variance, _within(row)), df, _within(row))
 
 
 def _with_study(found: RunNoise, study: RunNoise) -> RunNoise:

@@ -28,14 +28,14 @@ def test_a_pool_weighs_by_degrees_of_freedom_and_one_run_adds_none() -> None:
     assert raised.variance == pytest.approx(0.1)  # what single queries bring
 
 
-def test_an_outlying_row_is_named_and_keeps_its_own() -> None:
+def test_an_outlying_row_is_named_and_keeps_its_own_moderated_by_its_class() -> None:
     rows = [_row(name, 1.0) for name in "abcdef"] + [_row("wild", 60.0)]
     found = noise.pool("x", rows)
     assert list(found.own) == ["wild"]
     wild, rest = found.of("wild"), found.of("a")
     assert wild is not None
     assert rest is not None
-    assert (wild.variance, wild.df, rest.variance, rest.df) == pytest.approx((60, 2, 1, 12))
+    assert (wild.variance, wild.df, rest.variance, rest.df) == pytest.approx(((2 * 60 + 1) / 3, 3, 1, 12))
     assert noise.outliers(rows[:6]) == []
 
 
