@@ -69,7 +69,7 @@ def add(commands: Any) -> None:
         "plan, with --run also run, the replicates or test sets that decide open claims cheapest",
         ["clipvip decide main", "clipvip decide main data_scale --budget 60 --looks 3 --run"],
         more="Doubles the replicates or the test sets of open claims, look by look. The number of looks is "
-        "fixed before the first step, and each tests at its share of 5 %%. Results grow in an experiment of their own, "
+        "fixed before the first step, and each tests at its share of 5 %. Results grow in an experiment of their own, "
         "<experiment>_decided.",
     )
     one.add_argument("study", nargs="+", help="studies, by name or folder")

@@ -131,7 +131,7 @@ def _add_init(commands: Any) -> None:
             "snakemake --cores all --configfile experiments/videos.yaml -- ablate_all",
         ],
         more="The table has a row a text, with columns path and text, and if wanted start, end (seconds), clip_id, "
-        "split and source. Without a column split, 20 %% of the videos are test and 15 %% val, by a hash of the path.",
+        "split and source. Without a column split, 20 % of the videos are test and 15 % val, by a hash of the path.",
     )
     one.add_argument("folder", type=VIDEOS, help="folder of videos")
     one.add_argument(

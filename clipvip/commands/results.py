@@ -178,7 +178,7 @@ def _add_compare(commands: Any) -> None:
         "compare two runs of an experiment: outcomes, and figures inside the other's interval; exit 1 if too few",
         ["clipvip compare results/mini elsewhere/mini", "clipvip compare a b --out differences.csv --most-reversed 1"],
         more="Prints each claim with its outcome and difference in both runs, and the shares of differences and "
-        "table values that lie inside the other run's 95 %% interval. Exit code 1 where a criterion is not met.",
+        "table values that lie inside the other run's 95 % interval. Exit code 1 where a criterion is not met.",
     )
     one.add_argument("a", type=RESULTS, help="results, results/<experiment> or a study's folder")
     one.add_argument("b", type=RESULTS, help="the same of the other run")

@@ -22,7 +22,8 @@ def test_every_help_has_examples_that_parse(name: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     assert end.value.code == 0
-    _, shown = capsys.readouterr().out.split("\nexamples:\n")
+    said, shown = capsys.readouterr().out.split("\nexamples:\n")
+    assert "%%" not in said
     examples = [shlex.split(line) for line in shown.splitlines() if line.startswith("  ")]
     own = [words[1:] for words in examples if words[:2] == ["clipvip", name]]
     assert own
