@@ -8,6 +8,8 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+MOST_AT_ONCE = 64  # tokens of a frame and its proxies that one tile of the kernel for a GPU holds
+
 
 def attend(
     query: Float[Tensor, "batch heads queries head_dim"],

@@ -10,7 +10,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-TILE = 64  # tokens that a frame may have, its proxies included
+from clipvip.model.attention import MOST_AT_ONCE
+
+TILE = MOST_AT_ONCE  # tokens that a frame may have, its proxies included
 
 
 @triton.jit

@@ -7,6 +7,7 @@ class token (SigLIP) has one token less, and its own head reads all of them.
 
 import functools
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,24 +21,25 @@ from torch.utils.checkpoint import checkpoint
 
 from clipvip.config.learning import ModelSettings
 from clipvip.model import image_tower
-from clipvip.model.attention import attend, proxy_attention
+from clipvip.model.attention import MOST_AT_ONCE, attend, proxy_attention
 from clipvip.model.layers import Attention, converted, run_layer
 from clipvip.model.pixels import CLIP_PIXELS, Pixels
 
 HALVES = (torch.bfloat16, torch.float16)
 Scale = tuple[Tensor, Tensor]  # mean and deviation of a channel's values, each [3], in the format of the pixels
-MOST_AT_ONCE = 64  # tokens of a frame and its proxies that one tile of the kernel holds
 SHAPES = 64  # of a layer's input that are compiled: videos, frames, the last of an epoch, validations
 
 
 @functools.cache
 def has_kernels() -> bool:
-    """Whether Triton is there, as in PyTorch's own packages for GPUs on Linux; the kernels are loaded then."""
+    """Whether Triton is there, as in PyTorch's own packages for GPUs on Linux; the kernels are loaded then. Said once
+    where it is not."""
     if importlib.util.find_spec("triton") is None:
+        print("no Triton here: proxy attention by torch, the same but slower; `pip install triton`", file=sys.stderr)
         return False
-    from clipvip.model import frame_kernels
+    from clipvip.model import frame_kernels  # noqa: F401
 
-    return frame_kernels.TILE == MOST_AT_ONCE
+    return True
 
 
 def normalise(

@@ -5,8 +5,8 @@ runs gives k - 1 degrees of freedom. Runs differ by no less than what they chang
 better than the variance of a few means: a smaller estimate is raised to it. A row whose variance is too large for its
 pool (the largest ratio against Fisher's F, corrected for the number of rows, one row after the other) is named and
 keeps a variance of its own, moderated by one degree of freedom of the pool's: two runs alone would give intervals as
-wide as the scale, and simulated coverage is the same. A noise study, that is the pool of another experiment, adds its degrees of freedom unless
-it contradicts the pool.
+wide as the scale, and simulated coverage is the same. A noise study, that is the pool of another experiment, adds its
+degrees of freedom unless it contradicts the pool.
 """
 
 import hashlib
