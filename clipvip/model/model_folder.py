@@ -55,10 +55,20 @@ def write_config(config: PretrainedConfig, settings: ModelSettings, folder: Path
     write_whole(folder / CONFIG_NAME, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """The files of a tokenizer, or of a processor with one. The library would write down how its last call cut and
+    padded, which a run that goes on from its last step never did: the files would differ."""
+    own = getattr(tokenizer, "tokenizer", tokenizer)
+    if (backend := getattr(own, "backend_tokenizer", None)) is not None:
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.save_pretrained(folder)
+
+
 def copy_tokenizer(source: str, folder: Path, pixels: Pixels | None = None, kind: str = "clip") -> None:
     """The tokenizer of a folder (its files, where it has any) or of a hub id, and how pixels are scaled."""
     if not Path(source).is_dir():
-        read_tokenizer(source).save_pretrained(folder)
+        save_tokenizer(read_tokenizer(source), folder)
     else:
         for path in (Path(source) / name for name in TOKENIZER_FILES):
             if path.is_file() and path.parent.resolve() != folder.resolve():

@@ -12,7 +12,7 @@ from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clips import open_clips
 from clipvip.evaluation.validation import open_split, validation
 from clipvip.model.clip_vip import ClipVip
-from clipvip.model.model_folder import own_settings, read_model
+from clipvip.model.model_folder import own_settings, read_model, save_tokenizer
 from clipvip.model.pixels import read_pixels, write_pixels
 from clipvip.model.source import read_tokenizer
 from clipvip.model.tiny_clip import tiny_clip
@@ -69,7 +69,7 @@ def make(settings: ClipSettings, inputs: dict[str, Path], out: Path, run: Run) -
     with written(out / cell_files.HISTORY) as beside:
         pd.DataFrame(history).to_csv(beside, index=False)
     clip.save_pretrained(out / "model")
-    tokenizer.save_pretrained(out / "model")
+    save_tokenizer(tokenizer, out / "model")
     facts = {"images": len(batches.clip_ids), "steps": steps, "validation": history[-1], "vocabulary": len(tokenizer)}
     return facts | clips.account()
 
@@ -84,6 +84,6 @@ def _fetch(source: str, folder: Path) -> dict[str, Any]:
     clip, _ = read_model(source, None)
     tokenizer = read_tokenizer(source, clip.config.text_config.vocab_size)
     clip.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
     write_pixels(read_pixels(source, clip.config.model_type), clip.config.model_type, folder)
     return {"source": source, "parameters": clip.num_parameters()}

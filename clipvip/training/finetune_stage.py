@@ -15,6 +15,7 @@ from clipvip.data.batches import Batches, texts_by_clip
 from clipvip.data.clips import open_clips
 from clipvip.evaluation.embedding import load_model, load_tokenizer
 from clipvip.evaluation.validation import open_split, validation
+from clipvip.model.model_folder import save_tokenizer
 from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import written
@@ -57,7 +58,7 @@ def make(settings: FinetuneCell, inputs: dict[str, Path], out: Path, run: Run) -
     with written(out / cell_files.HISTORY) as beside:
         pd.DataFrame(history).to_csv(beside, index=False)
     model.save_pretrained(out / "model")
-    tokenizer.save_pretrained(out / "model")
+    save_tokenizer(tokenizer, out / "model")
     seen = [row for row in history if "val/t2v/R@1" in row]
     facts = {"validated": {row["step"]: row["val/t2v/R@1"] for row in seen}}
     kept = max(seen, key=lambda row: mean_recall(row, "val/"))["step"] if seen else steps

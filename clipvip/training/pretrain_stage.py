@@ -16,6 +16,7 @@ from clipvip.data.subsets import nested
 from clipvip.data.text_store import Sentences
 from clipvip.evaluation.embedding import load_model, load_tokenizer
 from clipvip.evaluation.validation import open_split, validation
+from clipvip.model.model_folder import save_tokenizer
 from clipvip.runtime import cell_files
 from clipvip.runtime.context import Run
 from clipvip.runtime.files import written
@@ -48,7 +49,7 @@ def make(settings: PretrainCell, inputs: dict[str, Path], out: Path, run: Run) -
     with written(out / cell_files.HISTORY) as beside:
         pd.DataFrame(history).to_csv(beside, index=False)
     model.save_pretrained(out / "model")
-    tokenizer.save_pretrained(out / "model")
+    save_tokenizer(tokenizer, out / "model")
     captioned = len(batches.texts.get("caption", {}))
     facts = {
         "clips": len(batches.clip_ids),

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from clipvip.model.model_folder import save_tokenizer
 from clipvip.model.tokenizer import learn_merges, train_tokenizer
 
 TEXTS = ["a red ring turns blue", "The ring grows, then it shrinks!", "in 2 rings"]
@@ -24,6 +26,18 @@ def test_known_words_are_one_piece_and_every_text_can_be_written() -> None:
         assert ids[0] == tokenizer.bos_token_id
         assert ids.index(tokenizer.eos_token_id) == len(ids) - 1  # nothing unknown stands for an end of text
         assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text.lower()
+
+
+def test_its_files_do_not_tell_what_it_was_last_asked(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(TEXTS * 3, 1000, 77)
+    ways = ({}, {"truncation": True, "max_length": 5}, {"truncation": True, "max_length": 9, "padding": True})
+    for number, how in enumerate(ways):
+        tokenizer(TEXTS, **how)
+        save_tokenizer(tokenizer, tmp_path / str(number))
+    names = sorted(path.name for path in (tmp_path / "0").iterdir())
+    assert "tokenizer.json" in names
+    for name in names:
+        assert len({(tmp_path / str(number) / name).read_bytes() for number in range(len(ways))}) == 1
 
 
 def test_every_process_learns_the_same() -> None:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 
 from clipvip.config.learning import CaptionsSettings
+from clipvip.model.model_folder import save_tokenizer
 from clipvip.runtime.content import refuse_absent
 
 
@@ -36,7 +37,7 @@ class Captioner:
 
     def save(self, folder: Path) -> None:
         """Write the folder that `load` reads."""
-        self.processor.save_pretrained(folder)
+        save_tokenizer(self.processor, folder)
         self.model.save_pretrained(folder)
 
     @torch.inference_mode()
