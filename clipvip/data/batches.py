@@ -198,7 +198,7 @@ def tokenize(
     tokenizer: Any, texts: list[str], max_tokens: int
 ) -> tuple[Int[Tensor, "texts tokens"], Int[Tensor, "texts tokens"]]:
     """Token ids and mask, padded to the longest text, cut at `max_tokens`."""
-    if pads_right(tokenizer):  # a third of the time
+    if pads_right(tokenizer):  # by ourselves: quicker than the library's tensors
         return padded(token_rows(tokenizer, texts, max_tokens, {}), tokenizer.pad_token_id)
     found = tokenizer(texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
     return found["input_ids"], found["attention_mask"]

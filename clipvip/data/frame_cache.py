@@ -83,7 +83,7 @@ class FrameCache:
         self._frames = np.load(folder / FRAMES, mmap_mode="r")
         if len(self._frames) != sum(self._counts):
             raise ValueError(f"{folder}: {FRAMES} holds {len(self._frames)} frames, {CLIPS} {sum(self._counts)}")
-        self._bytes = self._frames.view(np.ndarray)  # the same map: a memmap's own indexing takes three times as long
+        self._bytes = self._frames.view(np.ndarray)  # the same map: a memmap's own indexing is slower
 
     @classmethod
     def open(cls, folder: Path) -> "FrameCache":
