@@ -151,11 +151,12 @@ class Batches(Dataset[Batch]):
         """Read some clips: their frames are written into `video` and `frame`, one clip a row, their texts are given."""
         ids = [self.clip_ids[position] for position in positions]
         draws = [np.random.default_rng([self.seed, epoch, position]) for position in positions]
-        there, videos, stills = [], video.numpy(), frame.numpy()
+        there = []
         for row, (clip_id, rng) in enumerate(zip(ids, draws, strict=True)):
-            videos[row], still, seen = self._pictures(clip_id, rng)
+            frames, still, seen = self._pictures(clip_id, rng)
+            video[row].numpy()[:] = frames
             if still is not None:
-                stills[row] = still
+                frame[row].numpy()[:] = still
             there.append(seen)
         written, present = list[list[str]](), {}
         for role, texts in self.texts.items():
