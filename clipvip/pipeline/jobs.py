@@ -20,6 +20,7 @@ from clipvip.pipeline.cell import Cell
 from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.launch import launched
 from clipvip.pipeline.named import Names
+from clipvip.pipeline.order import priorities
 from clipvip.pipeline.packs import Job
 from clipvip.pipeline.plans import plan_of
 from clipvip.pipeline.store import contents, folder, spec_path, state, work_folder, write_spec
@@ -59,13 +60,23 @@ class Jobs:
 
     def needs(self, job: Job) -> list[str]:
         """Markers of the jobs that make the inputs."""
+        return [self.marker(other) for other in self._inputs(job)]
+
+    def _inputs(self, job: Job) -> list[Job]:
         inputs = [other for cell in job.cells for other in cell.inputs.values()]
         others = {self._of_cell[cell.name].id for cell in inputs} - {job.id}
-        found = [self.marker(self.by_id[other]) for other in sorted(others)]
+        found = [self.by_id[other] for other in sorted(others)]
         if job.rule == "captions":
-            shards = (other for other in self.by_id.values() if other.shard and other.cells == job.cells)
-            found += [self.marker(other) for other in shards]
+            found += [other for other in self.by_id.values() if other.shard and other.cells == job.cells]
         return found
+
+    def priority(self, job: Job) -> int:
+        """Jobs of a higher one go first."""
+        return self._priorities[job.id]
+
+    @cached_property
+    def _priorities(self) -> dict[str, int]:
+        return priorities(self.grid, self.by_id.values(), self._inputs)
 
     def specs(self, job: Job) -> list[str]:
         """Spec files of the job's cells."""

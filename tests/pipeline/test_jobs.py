@@ -51,6 +51,25 @@ def test_a_pack_holds_all_that_starts_from_one_checkpoint(tmp_path: Path) -> Non
     assert order.index(row.cells["finetune/msrvtt"].name) < order.index(row.cells["fine_tuned/msrvtt"].name)
 
 
+def test_the_cheapest_study_goes_first_and_what_everything_waits_for_before(tmp_path: Path) -> None:
+    plan = jobs(tmp_path)
+    markers = {plan.marker(job): job for job in plan.by_id.values()}
+    needed = {name: set(plan.study_markers(study)) for name, study in plan.grid.studies.items()}
+    for waited in needed.values():
+        while more := {each for marker in waited for each in plan.needs(markers[marker])} - waited:
+            waited |= more
+    first = min(needed.values(), key=len)
+    least = min(plan.priority(markers[marker]) for marker in first)
+    assert first < set(markers)
+    for job in plan.by_id.values():
+        for marker in plan.needs(job):
+            assert plan.priority(markers[marker]) >= plan.priority(job)
+        if job.rule not in ("clip", "captioner") and plan.marker(job) not in first:
+            assert plan.priority(job) < least
+    starting = next(job for job in plan.by_id.values() if job.rule == "clip")
+    assert plan.priority(starting) == max(plan.priority(job) for job in plan.by_id.values())
+
+
 def test_later_galleries_are_made_in_a_job_of_their_own(tmp_path: Path) -> None:
     """What trains on a set does not wait for them."""
     plan = jobs(tmp_path, corpora={"msrvtt": {"world": {"galleries": 3}}})

@@ -55,28 +55,28 @@ def test_a_twin_keeps_shapes_and_has_few_clips_and_steps() -> None:
     assert {key for key in own if own[key] != other[key]} <= {"optim", "validate_every", "clips", "subset_seed", "seed"}
     assert other["optim"] == {**own["optim"], "steps": STEPS}
     assert units(small.inputs["corpus"]) == STEPS * 64  # as many clips as its steps draw
-    assert units(cell.inputs["corpus"]) == 12000
+    assert units(cell.inputs["corpus"]) == 8000
     assert units(first(grid, "evaluate")) == 4 * 1000 + 100  # four galleries, and a hundred clips trained on
-    assert steps(cell) == 300
+    assert steps(cell) == 160
 
 
 def test_times_of_a_twin_become_those_of_its_cells() -> None:
-    """A training: 2 s, 300 steps of 0.5 s, 4 looks (0, 100, 200, 300) at 200 clips, where the twin's 60 took 3 s."""
+    """A training: 2 s, 160 steps of 0.5 s, 3 looks (0, 80, 160) at 200 clips, where the twin's 60 took 3 s."""
     grid = mini()
     sample, cell = Sample(grid.cells.values(), Path("nowhere"), "cpu"), first(grid, "pretrain")
     sample._taken[sample.twins.of(cell).name] = Taken(
         Spent(99.0, 99.0), Spent(0.5, 0.4), Spent(3.0, 2.0), Spent(2.0, 1.0)
     )
     found = sample.of(cell)
-    assert found.seconds == pytest.approx(2 + 300 * 0.5 + 4 * 3 * 200 / 60)
-    assert found.core_seconds == pytest.approx(1 + 300 * 0.4 + 4 * 2 * 200 / 60)
+    assert found.seconds == pytest.approx(2 + 160 * 0.5 + 3 * 3 * 200 / 60)
+    assert found.core_seconds == pytest.approx(1 + 160 * 0.4 + 3 * 2 * 200 / 60)
     captions = first(grid, "captions")
     twin = sample.twins.of(captions)
     sample._taken[twin.name] = Taken(Spent(8.68, 8.68))
     sample._fixed["captions"] = Spent(1.0, 1.0)
     whole, shard, merged = (sample.of(captions, parts).seconds for parts in (1, 2, 0))
-    assert whole == pytest.approx(1 + 7.68 * 12000 / (STEPS * 64))
-    assert (shard, merged) == pytest.approx((1 + 60.0, 1.0))
+    assert whole == pytest.approx(1 + 7.68 * 8000 / (STEPS * 64))
+    assert (shard, merged) == pytest.approx((1 + 40.0, 1.0))
 
 
 def test_a_line_goes_through_two_points_and_never_falls() -> None:

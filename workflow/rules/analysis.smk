@@ -34,6 +34,7 @@ rule table:
         touch(f"{ROOT}/jobs/table/{JOBS.grid.experiment.name}-{{study}}-{{job}}"),
     log:
         f"{ROOT}/logs/table/{{study}}-{{job}}.log",
+    priority: 50  # as soon as it can be
     conda:
         ENVIRONMENT
     threads: ASKS["table"].threads

@@ -1,6 +1,6 @@
 # Raw corpora -> manifests -> frames -> captions -> post-pretraining -> fine-tuning -> evaluation (paper sections 3 and 4).
 # A rule a stage, and one for each pack of stages that share a process (run.pack); they differ in nothing else.
-for rule_name, job_rule in JOB_RULES.items():
+for rule_name in JOB_RULES:
 
     rule:
         name:
@@ -11,7 +11,7 @@ for rule_name, job_rule in JOB_RULES.items():
             touch(f"{ROOT}/jobs/{rule_name}/{{job}}"),
         log:
             f"{ROOT}/logs/{rule_name}/{{job}}.log",
-        priority: job_rule.priority
+        priority: priority
         conda:
             ENVIRONMENT
         threads: ASKS[rule_name].threads

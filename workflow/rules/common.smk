@@ -87,6 +87,10 @@ def launched_work(wildcards):
     )
 
 
+def priority(wildcards):
+    return JOBS.priority(JOBS.by_id[wildcards.job])
+
+
 def title(wildcards):
     return JOBS.title(JOBS.by_id[wildcards.job])
 
