@@ -14,6 +14,7 @@ the last line.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ LOG = "BENCH_LOG"  # names the file that jobs append to
 HOOK = """
 import atexit, json, os, resource, sys
 def _said():
-    if os.getpid() == _me[0] and os.environ.get("BENCH_LOG"):
+    # the warm process itself is part of the rest: its children are the jobs
+    if os.getpid() == _me[0] and os.environ.get("BENCH_LOG") and not sys.argv[0].endswith("warm_server.py"):
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         line = {"words": sys.argv[1:], "seconds": sum(each.ru_utime + each.ru_stime for each in used)}
         with open(os.environ["BENCH_LOG"], "a") as file:
@@ -36,6 +38,7 @@ os.register_at_fork(after_in_child=lambda: _me.__setitem__(0, os.getpid()))
 if sys.argv[0].endswith("clipvip") or "clipvip" in " ".join(sys.orig_argv[:4]):
     atexit.register(_said)
 """
+SPEC = re.compile(r"\w+-[0-9a-f]+\.json")
 Times = dict[str, float]
 
 
@@ -43,7 +46,7 @@ def kind(words: list[str]) -> str:
     """What a job is called in the table: its command, and for cells the stages that it makes."""
     if not words or words[0] != "run":
         return words[0] if words else "other"
-    stages = dict.fromkeys(Path(word).name.split("-")[0] for word in words if word.endswith(".json"))
+    stages = dict.fromkeys(Path(word).name.split("-")[0] for word in words if SPEC.fullmatch(Path(word).name))
     return "run " + "+".join(stages)
 
 
@@ -63,8 +66,10 @@ def started(code: Path, experiment: str, folder: Path, cores: int) -> subprocess
     hook.mkdir(parents=True)
     (hook / "sitecustomize.py").write_text(HOOK)
     log.touch()
-    environment = os.environ | {"PYTHONPATH": f"{hook}:{code}", LOG: str(log), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = ["snakemake", "--cores", str(cores), "--configfile", experiment]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # snakemake and clipvip lie beside python
+    environment = os.environ | {"PATH": path, "PYTHONPATH": f"{hook}:{code}", LOG: str(log)}
+    environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    command = [str(Path(sys.executable).with_name("snakemake")), "--cores", str(cores), "--configfile", experiment]
     command += ["--config", f"results={folder / 'results'}", "--", "ablate_all"]
     with open(folder / "output", "w") as output:
         return subprocess.Popen(command, cwd=code, env=environment, stdout=output, stderr=subprocess.STDOUT)

@@ -9,6 +9,7 @@ from grid import by_rule, kind, table
 def test_jobs_are_named_by_their_stages() -> None:
     assert kind(["run", "/r/specs/world-a.json", "/r/specs/corpus-b.json", "--device", "cpu"]) == "run world+corpus"
     assert kind(["run", "/r/specs/evaluate-a.json", "/r/specs/evaluate-b.json"]) == "run evaluate"
+    assert kind(["run", "/r/specs/clip-a.json", "--listed", "/r/mini/jobs.json"]) == "run clip"
     assert (kind(["table", "plan.json"]), kind([])) == ("table", "other")
 
 
