@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from clipvip.data.clips import Clips, Frames, Still
+from clipvip.data.room import pictures
 from clipvip.runtime.distributed import share, size
 
 Ids = Int[np.ndarray, " _"]  # of a text: each has its own length
@@ -126,8 +127,7 @@ class Batches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         epoch, positions = self.drawn(step)
-        video = torch.empty(self.pictures_of(len(positions)), dtype=torch.uint8)
-        frame = torch.empty(self.pictures_of(len(positions), still=True), dtype=torch.uint8)
+        video, frame = (pictures(self.pictures_of(len(positions), still=still)) for still in (False, True))
         return self.joined(video, frame, [self.read(epoch, positions, video, frame)])
 
     def drawn(self, step: int) -> tuple[int, list[int]]:

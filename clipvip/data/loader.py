@@ -21,8 +21,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from clipvip.data.batches import Batch, Batches, Part
+from clipvip.data.room import pictures
 from clipvip.runtime.distributed import share
+from clipvip.runtime.memory import give_back
 
+TIDIED = 64  # parts between two times that a process gives back what it has freed
 SPARE = 2  # slots besides those that are being read or wait: what is copied out of them may still be on its way
 SHARED = Path("/dev/shm")  # Linux: what processes share lies there
 PORTABLE = 1  # cudaHostRegisterPortable
@@ -134,9 +137,13 @@ class _Reader(Dataset[tuple[int, Part]]):
 
     def __init__(self, batches: Batches, slots: Tensor, stills: Tensor) -> None:
         self._batches, self._slots, self._stills = batches, slots, stills
+        self._read = 0
 
     def __getitem__(self, task: Task) -> tuple[int, Part]:
         slot, epoch, positions = task
+        self._read += 1
+        if self._read % TIDIED == 0:
+            give_back()  # a decoder's blocks of all sizes leave holes
         return slot, self._batches.read(epoch, positions, self._slots[slot], self._stills[slot])
 
 
@@ -166,10 +173,7 @@ class _Coming:
         """A slot is asked to be filled again once what was copied from it has arrived."""
         batches, tasks, told = self._batches, self._tasks.of(step), list[Part]()
         clips = sum(len(positions) for _, positions in tasks)
-        video, frame = (
-            torch.empty(batches.pictures_of(clips, still=still), dtype=torch.uint8, device=self.device)
-            for still in (False, True)
-        )
+        video, frame = (pictures(batches.pictures_of(clips, still=still), self.device) for still in (False, True))
         under_way: deque[torch.cuda.Event] = deque()
         row = 0
         for _, positions in tasks:
