@@ -23,9 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from clipvip.data.batches import Batch, Batches, Part
 from clipvip.data.room import pictures
 from clipvip.runtime.distributed import share
-from clipvip.runtime.memory import give_back
 
-TIDIED = 64  # parts between two times that a process gives back what it has freed
 SPARE = 2  # slots besides those that are being read or wait: what is copied out of them may still be on its way
 SHARED = Path("/dev/shm")  # Linux: what processes share lies there
 PORTABLE = 1  # cudaHostRegisterPortable
@@ -137,13 +135,9 @@ class _Reader(Dataset[tuple[int, Part]]):
 
     def __init__(self, batches: Batches, slots: Tensor, stills: Tensor) -> None:
         self._batches, self._slots, self._stills = batches, slots, stills
-        self._read = 0
 
     def __getitem__(self, task: Task) -> tuple[int, Part]:
         slot, epoch, positions = task
-        self._read += 1
-        if self._read % TIDIED == 0:
-            give_back()  # a decoder's blocks of all sizes leave holes
         return slot, self._batches.read(epoch, positions, self._slots[slot], self._stills[slot])
 
 

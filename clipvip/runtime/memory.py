@@ -2,7 +2,6 @@
 
 import ctypes
 import sys
-from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST, FREE = 2**26, 2**28  # [bytes]
@@ -14,16 +13,9 @@ def keep_freed() -> None:
     Otherwise tensors of some MiB are given back and asked for again, and the system clears every page anew. Elsewhere
     than with glibc nothing is done.
     """
-    if (mallopt := _of_the_c_library("mallopt")) is not None:
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGEST)
         mallopt(M_TRIM_THRESHOLD, FREE)
-
-
-def give_back() -> None:
-    """What is free between blocks that stay goes back to the system. Elsewhere than with glibc nothing is done."""
-    if (trim := _of_the_c_library("malloc_trim")) is not None:
-        trim(0)
-
-
-def _of_the_c_library(name: str) -> Callable[..., int] | None:
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None

@@ -38,7 +38,6 @@ class Soak:
     """How many clips, and how many files they are."""
 
     clips: int = 20_000 if FULL else 2_000
-    names: int = clips // 4  # read in epochs
     files: int = 300
     texts: int = 500  # different ones: a loader keeps tokens of up to 100,000 texts, some 60 MB, which is no leak
     seed: int = 0
@@ -55,9 +54,9 @@ def corpus(folder: Path, soak: Soak) -> Path:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     said = [" ".join(draw.choice(WORDS, int(draw.integers(4, 20)))) for _ in range(soak.texts)]
     rows = {
-        "clip_id": [f"clip{number:06d}" for number in range(soak.names)],
-        "path": [f"{number % soak.files:03d}.mp4" for number in range(soak.names)],
-        "text": [said[number % soak.texts] for number in range(soak.names)],
+        "clip_id": [f"clip{number:06d}" for number in range(soak.clips)],
+        "path": [f"{number % soak.files:03d}.mp4" for number in range(soak.clips)],
+        "text": [said[number % soak.texts] for number in range(soak.clips)],
     }
     same = {"start": None, "end": None, "source": "subtitle", "split": "train"}
     (folder / "corpus").mkdir()
@@ -95,9 +94,8 @@ def read(folder: Path, soak: Soak) -> list[int]:
         seed=soak.seed,
         with_frame=True,
     )
-    steps = soak.clips // BATCH
-    every, seen = max(1, steps // 100), []
-    for number, batch in enumerate(stream(batches, 0, steps, WORKERS)):
+    every, seen = max(1, len(batches) // 100), []
+    for number, batch in enumerate(stream(batches, 0, len(batches), WORKERS)):
         assert batch.video.shape[0] == BATCH
         if number % every == 0:
             seen.append(held())
@@ -127,7 +125,7 @@ def test_table(tmp_path: Path) -> None:
 
 @LINUX
 def test_a_few_clips_are_looked_at(tmp_path: Path) -> None:
-    seen = read(tmp_path, Soak(clips=640, names=160, files=50))
+    seen = read(tmp_path, Soak(clips=640, files=50))
     assert len(seen) == 20
     assert min(seen) > 50e6
 
