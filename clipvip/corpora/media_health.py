@@ -19,7 +19,7 @@ from clipvip.data.media import checksums
 from clipvip.data.media.container import container_of
 from clipvip.data.media.file_header import VideoError, is_image
 from clipvip.data.media.moments import Span
-from clipvip.data.media.presented import UPRIGHT, presented, turn_of
+from clipvip.data.media.presented import UPRIGHT, Turns, presented
 from clipvip.data.media.transcode import Recipe
 from clipvip.data.media.video import count_frames
 from clipvip.runtime.files import written
@@ -63,12 +63,10 @@ def look(root: Path, path: str) -> Health:
 
 def _decoded(path: Path) -> dict[str, Any]:
     container, kinds, times = container_of(path), set[str](), list[float]()
+    turn_of = Turns(path)
     for time, frame in presented(container):
         times.append(time)
-        turn = turn_of(frame)
-        if turn is None:
-            raise VideoError(path, f"turned by {frame.rotation} degrees; only quarter turns are read")
-        kinds |= {"rotated"} if turn != UPRIGHT else set()
+        kinds |= {"rotated"} if turn_of(frame) != UPRIGHT else set()
         kinds |= {"more than 8 bit"} if frame.format.components[0].bits > 8 else set()
         kinds |= {"damaged frames"} if frame.is_corrupt else set()
     steps = [later - sooner for sooner, later in pairwise(times)]

@@ -24,6 +24,7 @@ from clipvip.data import manifest
 from clipvip.data.batches import Batches
 from clipvip.data.clips import open_clips
 from clipvip.data.loader import stream
+from clipvip.data.text_store import Sentences
 
 RESULTS = Path(__file__).parents[2] / "results" / "soak.json"
 LINUX = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux tells what pages are shared")
@@ -81,12 +82,12 @@ def read(folder: Path, soak: Soak) -> list[int]:
 
     (work := folder / "work").mkdir()
     inputs = {"corpus": corpus(folder, soak)}
-    rows = manifest.read(inputs["corpus"])
-    texts = {clip_id: [text] for clip_id, text in zip(rows["clip_id"], rows["text"], strict=True)}
+    clip_ids = manifest.clip_ids(inputs["corpus"], split="train")
+    Sentences.write(manifest.scan(inputs["corpus"], ["clip_id", "text"], split="train"), clip_ids, work / "texts")
     batches = Batches(
         clips=open_clips(inputs, FramesSettings(size=112), work=work),
-        clip_ids=list(texts),
-        texts={"subtitle": texts},
+        clip_ids=clip_ids,
+        texts={"subtitle": Sentences(work / "texts", clip_ids)},
         tokenizer=tiny_tokenizer(),
         num_frames=12,
         max_tokens=70,

@@ -1,6 +1,7 @@
 """Every way of reading against a plain decode by another program, on one file of every kind that people have."""
 
 import copy
+import gc
 import math
 import re
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import barcodes
 import numpy as np
 import pandas as pd
@@ -221,6 +223,21 @@ def test_health_names_every_kind_and_goes_on_where_it_was(made: Made, tmp_path: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(media_health, "look", None)  # nothing is looked at twice
         assert len(examine(made.corpus.parent / "media", [*paths.values()], tmp_path)) == len(paths)
+
+
+def test_no_frame_waits_for_the_collection_of_garbage(made: Made) -> None:
+    """PyAV keeps a frame whose side data were asked for in a cycle; a film's frames would fill the memory."""
+    gc.collect()
+    gc.disable()
+    try:
+        for path in (made.files["h264 mp4"], made.files["turned 90"]):
+            read_all(path)
+            read_chosen(path, lambda total: centres(total, 12))
+            media_health.look(path.parent, path.name)
+        kept = [each for each in gc.get_objects() if type(each) is av.VideoFrame]
+    finally:
+        gc.enable()
+    assert {(each.width, each.height) for each in kept} == {(16, 16)}  # what the turn was read of
 
 
 def test_video_is_read_where_decord_is_not(made: Made) -> None:

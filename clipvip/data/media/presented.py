@@ -12,8 +12,8 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
-from jaxtyping import UInt8
+from av.video.reformatter import Interpolation, VideoReformatter
+from jaxtyping import Int32, UInt8
 
 from clipvip.data.media.container import Container, faults_named, opened
 from clipvip.data.media.file_header import VideoError
@@ -23,6 +23,7 @@ Picture = UInt8[np.ndarray, "height width 3"]
 Turn = tuple[int, int, int, int]  # a, b, c, d of FFmpeg's display matrix, each -1, 0 or 1
 
 UPRIGHT: Turn = (1, 0, 0, 1)
+SMALL = 16  # pixels a side: each field of an interlaced frame has some
 SKEW = math.sin(math.radians(1))  # FFmpeg takes an angle within one degree for a quarter turn
 
 
@@ -87,23 +88,41 @@ class Converter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reformatter = VideoReformatter()
+        self._turn_of = Turns(path)
 
     def __call__(self, frame: Any) -> Picture:
         """VideoError where the frame cannot be converted, or is to be turned by other than a quarter turn."""
         with faults_named(self._path):
             rgb = self._reformatter.reformat(frame, format="rgb24", threads=1)
-            turn = turn_of(frame)
-            if turn is None:
-                raise VideoError(self._path, f"turned by {frame.rotation} degrees; only quarter turns are read")
-            return upright(rgb.to_ndarray(), turn)
+            return upright(rgb.to_ndarray(), self._turn_of(frame))
 
 
-def turn_of(frame: Any) -> Turn | None:
-    """The quarter turn or mirroring that a frame is to be shown with; None for any other angle."""
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return UPRIGHT
-    matrix = np.frombuffer(bytes(data), dtype=np.int32)[[0, 1, 3, 4]] / 65536
+class Turns:
+    """Decoded frame -> the quarter turn or mirroring that it is to be shown with. One for a file.
+
+    PyAV keeps a frame that was asked for its side data until Python collects garbage, hundreds of them in a long file:
+    a copy of a few pixels is asked instead.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> Turn:
+        """VideoError for any other angle."""
+        with faults_named(self._path):
+            copy: Any = self._reformatter.reformat(
+                frame, width=SMALL, height=SMALL, format="gray", interpolation=Interpolation.POINT, threads=1
+            )
+            data = copy.side_data.get("DISPLAYMATRIX")
+            turn = UPRIGHT if data is None else _quarter(np.frombuffer(bytes(data), dtype=np.int32))
+        if turn is None:
+            raise VideoError(self._path, f"turned by {frame.rotation} degrees; only quarter turns are read")
+        return turn
+
+
+def _quarter(display_matrix: Int32[np.ndarray, "9"]) -> Turn | None:
+    matrix = display_matrix[[0, 1, 3, 4]] / 65536
     scale = float(np.abs(matrix).max())
     if not scale:
         return UPRIGHT
