@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class Progress:
     step: int = 0
     history: list[Figures] = field(default_factory=list)
     best_score: float = -math.inf
-    best: dict[str, Tensor] | None = None
+    best: dict[str, str] = field(default_factory=dict)  # the file of the best weights, see checkpoint.keep
 
 
 @dataclass
@@ -88,6 +89,7 @@ class State:
             "random": distributed.gather(torch.get_rng_state()[None]),
             "cuda_random": None if cuda is None else distributed.gather(cuda[None]),
             "progress": vars(progress),
+            "kept": progress.best,
         }
         if distributed.rank() == 0:
             checkpoint.save(run.work, progress.step, state)
@@ -115,7 +117,11 @@ def fit(
     every, shows, saves = max(1, steps // LOGGED), Due(15.0), Due(_between_checkpoints(run))
 
     def look() -> Figures:
-        return _look(model, progress, validate, keep_best) if validate and progress.step in validate_at else {}
+        return (
+            _look(model, progress, validate, run.work if keep_best else None)
+            if validate and progress.step in validate_at
+            else {}
+        )
 
     if progress.step == 0 and (seen := look()):
         progress.history.append({"step": 0, **seen})
@@ -141,8 +147,10 @@ def fit(
                 done, loss = f"{progress.step}/{steps} steps", float(told["loss"])
                 print(f"{name}: {done}, loss {loss:.3f}, {meter.said()}", file=sys.stderr, flush=True)
     bar.close()
-    if progress.best is not None:
-        model.load_state_dict(progress.best)
+    if progress.best_score > -math.inf:
+        if only:
+            model.load_state_dict(checkpoint.kept(run.work, progress.best))
+        distributed.spread(model.state_dict().values())
     return progress.history
 
 
@@ -178,16 +186,18 @@ def _state(model: ClipVip, settings: OptimSettings, run: Run) -> State:
 
 
 def _look(
-    model: ClipVip, progress: Progress, validate: Callable[[ClipVip], dict[str, float]], keep_best: bool
+    model: ClipVip, progress: Progress, validate: Callable[[ClipVip], dict[str, float]], work: Path | None
 ) -> Figures:
-    """Validate, and keep the weights if they are the best so far and the best are asked for."""
+    """Validate, and keep the weights in `work`, where it is given, if they are the best so far; the first process
+    does."""
     model.eval()
     found = validate(model)
     model.train()
     score = mean_recall(found)
-    if keep_best and score > progress.best_score:
+    if work is not None and score > progress.best_score:
         progress.best_score = score
-        progress.best = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
+        if distributed.rank() == 0:
+            progress.best = checkpoint.keep(work, progress.step, model.state_dict())
     return {f"val/{key}": value for key, value in found.items()}
 
 

@@ -107,6 +107,44 @@ def test_the_weights_of_the_best_validation_are_kept(
     assert not torch.equal(seen[1]["logit_scale"], seen[2]["logit_scale"])
 
 
+@pytest.mark.parametrize("killed_at", [3, 5])
+def test_a_run_killed_after_its_best_validation_keeps_those_weights(
+    corpus_inputs: dict[str, Path],
+    tiny_clip_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed_at: int,
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    step = loop._step
+    seen: list[torch.Tensor] = []
+    scores = {0: 4.0, 2: 9.0, 4: 5.0, 6: 6.0}
+
+    def run(work: Path, stop: int) -> dict[str, torch.Tensor]:
+        done = iter(range(stop))
+        at = iter(sorted(scores) if not seen else [each for each in scores if each > killed_at])
+
+        def counted(*arguments: Any) -> dict[str, torch.Tensor]:
+            if next(done, None) is None:
+                raise KeyboardInterrupt
+            return step(*arguments)
+
+        def validate(model: ClipVip) -> dict[str, float]:
+            number = next(at)
+            if number == 2:
+                seen.append(model.logit_scale.detach().clone())
+            return {f"t2v/R@{k}": scores[number] for k in (1, 5, 10)}
+
+        monkeypatch.setattr(loop, "_step", counted)
+        looks = {"validate": validate, "validate_at": frozenset(scores), "keep_best": True}
+        return run_all(corpus_inputs, tiny_clip_folder, work, **looks)[0].state_dict()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, killed_at)
+    again = run(tmp_path, 99)
+    assert torch.equal(again["logit_scale"], seen[0])
+
+
 def test_recomputed_activations_train_the_same_weights(
     corpus_inputs: dict[str, Path], tiny_clip_folder: Path, tmp_path: Path
 ) -> None:
