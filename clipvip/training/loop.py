@@ -190,6 +190,7 @@ def _look(
 ) -> Figures:
     """Validate, and keep the weights in `work`, where it is given, if they are the best so far; the first process
     does."""
+    model.zero_grad(set_to_none=True)  # the validation has their room
     model.eval()
     found = validate(model)
     model.train()

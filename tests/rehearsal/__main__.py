@@ -111,8 +111,9 @@ def made(grid: Grid, target: str, results: Path) -> int:
 
 
 def size(folder: Path) -> int:
-    """Bytes of its files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of its files, each counted once under however many names."""
+    found = (path.stat() for path in folder.rglob("*") if path.is_file())
+    return sum({(each.st_dev, each.st_ino): each.st_size for each in found}.values())
 
 
 if __name__ == "__main__":
