@@ -112,6 +112,12 @@ def test_a_process_that_does_not_stop_is_killed_at_the_end(tmp_path: Path) -> No
     assert (ended.code, ended.asked, ended.stopped) == (128 + signal.SIGKILL, "the end of its time", True)
 
 
+def test_a_tidied_folder_of_temporary_files_fails_no_job() -> None:
+    tidied = f"import os; os.rmdir(os.environ['{stopping.NOTE}'])"
+    ended = attempt([sys.executable, "-c", tidied], {}, None, lambda _: None)
+    assert (ended.code, ended.noted, ended.stopped) == (0, False, False)
+
+
 def test_a_command_dies_with_what_launched_it(spec: Path) -> None:
     steps = spec.parents[1] / "work" / "0123456789ab-now"
     process = launched(spec, steps=1000, seconds=0.1)
