@@ -26,13 +26,14 @@ include: "workflow/rules/sweeps.smk"
 
 
 onstart:
-    stop_if_data_is_missing()
-    start_warm()
+    begin()
 
 
 onerror:
     tables_of_what_is_there()
+    end()
 
 
 onsuccess:
-    print(stage_times())
+    end()
+    print(times(JOBS))

@@ -100,17 +100,16 @@ def _cells(root: Path, *, verify: bool) -> Iterator[Finding]:
 
 
 def _torn(path: Path) -> Finding:
-    return Finding(
-        "torn file", path, "the receipt is empty or cut", "removed; the workflow makes the cell anew", path.unlink
-    )
+    what, fix = "the receipt is empty or cut", "the cell is removed; the workflow makes it anew"
+    return Finding("torn file", path, what, fix, _remover(path.parent))
 
 
 def _damaged(root: Path, name: str, folder: Path, damage: str) -> Finding:
-    def set_aside() -> None:
-        store.set_aside(root, name, damage)
+    def remove() -> None:
+        store.set_aside(root, name, damage)  # first: a receipt may not outlive its files
+        shutil.rmtree(folder)
 
-    what = damage.removeprefix(f"{folder}/")
-    return Finding("damaged", folder, what, "its receipt is removed; the workflow makes the cell anew", set_aside)
+    return Finding("damaged", folder, damage.removeprefix(f"{folder}/"), "removed; the workflow makes it anew", remove)
 
 
 def _cell_folders(root: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -140,14 +141,18 @@ class Jobs:
 
     def table_marker(self, study: Study) -> str:
         """The file that says a study's tables are made, from these cells by this code."""
-        made_from = digest([self.plan(study), self.study_markers(study)])
+        made_from = digest([self.plan(study), self._below_root(self.study_markers(study))])
         return str(self.root / "jobs" / "table" / f"{self.grid.experiment.name}-{study.name}-{made_from}")
 
     @property
     def tables_marker(self) -> str:
         """The file that says the tables of all studies are made together."""
-        made_from = digest([self.table_marker(study) for study in self.grid.studies.values()])
+        made_from = digest(self._below_root(self.table_marker(study) for study in self.grid.studies.values()))
         return str(self.root / "jobs" / "tables" / f"{self.grid.experiment.name}-{made_from}")
+
+    def _below_root(self, markers: Iterable[str]) -> list[str]:
+        """As they are named wherever the results lie."""
+        return [str(Path(marker).relative_to(self.root)) for marker in markers]
 
     def plan(self, study: Study) -> dict[str, object]:
         """What a study's table is made from, as plain data."""

@@ -21,6 +21,7 @@ FIGURE, FIGURE_PNG = "figure.svg", "figure.png"
 GAZE, GAZE_PNG = "gaze.svg", "gaze.png"
 
 JOBS = "jobs.json"  # of the experiment: what its workflow makes
+TIMES = "times.json"  # of the experiment: when its files were made, see clipvip.pipeline.copied
 REPORT = "report.html"  # of the experiment: the page
 NOISE = "noise.csv"  # of the experiment, in the folder above its studies: the pools of training noise
 

@@ -99,6 +99,22 @@ def test_a_second_run_has_nothing_to_do(results: Path) -> None:
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
+def test_a_plain_copy_has_nothing_to_do_whatever_its_times(results: Path, tmp_path: Path) -> None:
+    """`cp -r` gives new times in any order; here what came last is the oldest."""
+    copy = tmp_path / "copied results"
+    shutil.copytree(results, copy, copy_function=shutil.copyfile)
+    files = sorted((path for path in copy.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
+    made = {path: (results / path.relative_to(copy)).stat().st_mtime_ns for path in files}
+    newest = max(made.values())
+    for path, time_ns in made.items():
+        os.utime(path, ns=(newest, 2 * newest - time_ns + 3600 * 10**9))
+    again = snakemake("-n", "--configfile", SMOKE, "--config", f"results={copy}", "--", "ablate_all")
+    assert "Nothing to be done" in again.stdout + again.stderr, again.stdout
+    marker = next((copy / "jobs/variant").iterdir())
+    os.utime(marker)  # as if made anew since
+    assert planned("--configfile", SMOKE, "--config", f"results={copy}")["table"] >= 1
+
+
 def test_a_lost_cell_is_made_again_with_what_hangs_on_it(results: Path, grid: Grid, tmp_path: Path) -> None:
     """In a copy of the results, from the receipts alone."""
     copy = tmp_path / "results"
@@ -143,7 +159,7 @@ def planned(*words: str, **settings: str) -> dict[str, int]:
 def test_a_changed_variant_a_renamed_study_and_another_experiment_pay_for_what_is_new(
     results: Path, tmp_path: Path
 ) -> None:
-    """In copies of the results, whose plans and so tables are new: which cells are made."""
+    """In copies of the results: which cells are made, and tables where a plan is new."""
     studies = yaml.safe_load((ROOT / "experiments/studies.yaml").read_text())
     tables = {"table", "all_tables", "notebook", "general_notebook", "track", "report", "ablate_all"}
 
@@ -153,7 +169,7 @@ def test_a_changed_variant_a_renamed_study_and_another_experiment_pay_for_what_i
         (tmp_path / f"{change}.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
         config = {"results": str(copy), "studies": str(tmp_path / f"{change}.yaml"), **more}
         jobs = planned("--configfile", SMOKE, "--config", *(f"{name}={value}" for name, value in config.items()))
-        assert jobs["table"] == len(STUDIES)
+        assert ("table" in jobs) == (change != "nothing")
         return {rule: count for rule, count in jobs.items() if rule not in tables}
 
     assert cells_of("nothing", studies) == {}

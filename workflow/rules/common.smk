@@ -15,7 +15,7 @@ from clipvip.config.registry import JOB_RULES
 from clipvip.config.resources import all_ask
 from clipvip.pipeline.grid import load
 from clipvip.pipeline.jobs import Jobs
-from clipvip.pipeline import slurm_queue, stores, whole
+from clipvip.pipeline import copied, slurm_queue, stores, whole
 from clipvip.pipeline.launch import launched
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
@@ -53,6 +53,7 @@ if not workflow.is_main_process:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 if workflow.is_main_process:
+    copied.restore(JOBS.root, Path(HOME))
     # On a cluster jobs are counted, not cores; a dry run knows neither.
     asked = workflow.resource_settings
     slots = asked.nodes or (asked.cores or 0) // RUN.threads
@@ -117,8 +118,14 @@ def start_warm():
         atexit.register(held.close)
 
 
-def stage_times():
-    return times(JOBS)
+def begin():
+    stop_if_data_is_missing()
+    copied.forget(Path(HOME))
+    start_warm()
+
+
+def end():
+    copied.remember(JOBS.root, Path(HOME))
 
 
 @functools.cache
