@@ -113,7 +113,12 @@ def _read(source: str | Path, config: PretrainedConfig, refuse: Callable[..., No
     try:
         refuse(types=types_in(Path(source)))
         model, report = AutoModel.from_pretrained(
-            str(source), config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+            str(source),
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            trust_remote_code=False,
         )
     except Faulty:
         raise

@@ -57,7 +57,7 @@ def _complete_siglip(config: Any, source: str | Path) -> None:
     if not config.vision_config.vision_use_head:
         raise ValueError(f"{source}: a SigLIP without head (vision_use_head) gives no image embedding; take another")
     try:
-        pad = AutoTokenizer.from_pretrained(str(source)).pad_token_id
+        pad = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False).pad_token_id
     except (OSError, ValueError):
         return  # without a tokenizer the configuration's own stays
     config.text_config.pad_token_id = config.text_config.pad_token_id if pad is None else pad
@@ -72,8 +72,9 @@ def read_tokenizer(source: str | Path, vocabulary: int | None = None) -> Any:
             f"{source}: no tokenizer there ({', '.join(VOCABULARIES)}); copy the files of the source to it"
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, *ODD) as error:
+        refuse_code(f"{source}: its tokenizer", error)
         raise ValueError(f"{source}: its tokenizer cannot be read: {first_line(error)}; copy it anew") from None
     if vocabulary is not None and len(tokenizer) > vocabulary:
         raise ValueError(
@@ -81,6 +82,14 @@ def read_tokenizer(source: str | Path, vocabulary: int | None = None) -> Any:
             "tokenizer that it was trained with"
         )
     return tokenizer
+
+
+def refuse_code(what: str, error: BaseException) -> None:
+    """ValueError where transformers would have to run code that came with the files."""
+    if "trust_remote_code" in str(error):
+        raise ValueError(
+            f"{what} needs code of its own, which is never run; take one that transformers knows"
+        ) from None
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 
 from clipvip.config.learning import CaptionsSettings
 from clipvip.model.model_folder import save_tokenizer
+from clipvip.model.source import refuse_code
 from clipvip.runtime.content import refuse_absent
 
 
@@ -28,9 +29,10 @@ class Captioner:
 
         try:
             refuse_absent(str(source))
-            processor = AutoProcessor.from_pretrained(source)
-            model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
+            processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
+            model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32, trust_remote_code=False)
         except (OSError, ValueError) as error:
+            refuse_code(f"captioner.source: {str(source)!r}", error)
             said = str(error).strip().splitlines()[0]
             raise ValueError(f"captioner.source: {str(source)!r} is no image-to-text model: {said}") from None
         return cls(processor, model.eval().to(device))

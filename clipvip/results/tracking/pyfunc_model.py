@@ -34,7 +34,7 @@ class Encoder(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow has no
 
         folder = context.artifacts["model"]
         self.model = ClipVip.from_pretrained(folder).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self.settings = context.model_config
 
     @torch.inference_mode()
