@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names folders, files and columns: leaves no root, begins no formula
 Name = Annotated[str, StringConstraints(pattern=NAME)]
+Size = Annotated[int, Field(ge=1, le=100_000)]  # of what lies in memory: for more no machine has room
+Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseModel):
     """Frozen settings; a key that no field has is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
     unkeyed: ClassVar[tuple[str, ...]] = ()  # fields that say where something lies and not what it is
 
 

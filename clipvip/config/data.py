@@ -1,10 +1,10 @@
 """Settings of corpora and frames: which public format, where it lies, how it is split, how frames are resized."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.config.base import Settings
+from clipvip.config.base import Settings, Size
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
 Format = Literal[
@@ -18,23 +18,23 @@ class WorldSettings(Settings):
 
     part: Part
     """which corpus is generated; it is written in that corpus's public format"""
-    clips: dict[Literal["train", "val", "test"], int]
+    clips: dict[Literal["train", "val", "test"], Annotated[int, Field(ge=0)]]
     """number of clips of each split, twins included [clips]"""
     seed: int = Field(0, ge=0)
     """seed of the generator"""
-    pixels: int = 64
+    pixels: Size = 64
     """side of the rendered frame; from 64 up the codec loses little colour [pixels]"""
-    frames: int = 16
+    frames: Size = 16
     """length of a clip [frames]"""
-    fps: float = 8.0
+    fps: float = Field(8.0, gt=0)
     """frame rate of the files [frames/s]"""
     twins: float = Field(0.5, ge=0, le=1)
     """share of the test scenes that also appear run backwards"""
     misaligned: float = Field(0.4, ge=0, le=1)
     """narrated corpus only: share of subtitles that belong to another clip"""
-    galleries: int = Field(1, ge=1)
+    galleries: int = Field(1, ge=1, le=1000)
     """downstream sets only: test sets of `clips.test` clips, each a gallery of its own, evaluated together"""
-    gallery: int = Field(1, ge=1)
+    gallery: int = Field(1, ge=1, le=1000)
     """filled in: which gallery; from the second on, its test clips alone"""
 
     @model_validator(mode="after")
@@ -59,7 +59,7 @@ class CorpusSettings(Settings):
     """annotation file of each split in place of the distributed ones: csv for folder, jsonl for downstream sets"""
     protocol: str | None = None
     """split protocol: msrvtt 9k (default), 7k or full; webvid 2M or 10M"""
-    holdout: int = 0
+    holdout: int = Field(0, ge=0)
     """for sets without a val split: this many train clips become val [clips]"""
     holdout_seed: int = Field(0, ge=0)
     """seed that draws the held-out clips"""
@@ -107,13 +107,13 @@ class CorpusSettings(Settings):
 class FramesSettings(Settings):
     """The frame cache: every frame of every clip, resized, uint8."""
 
-    size: int = 224
+    size: Size = 224
     """side of the square frame [pixels]"""
     resize: Literal["squash", "crop"] = "squash"
     """squash ignores the aspect ratio, as the authors do; crop keeps it and cuts the centre"""
     antialias: bool = True
     """filter before frames shrink; false resizes floats unfiltered, as the authors' code seems to have done"""
-    fps: float | None = None
+    fps: float | None = Field(None, gt=0)
     """keep at most this frame rate; null keeps every frame [frames/s]"""
     verify: bool = False
     """compare each file with its recorded sha256 when it is first read"""

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from clipvip.config.base import Name, Settings
+from clipvip.config.base import Name, Settings, Size
 from clipvip.config.claims import check_margins
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings, ModelSettings
@@ -19,7 +19,7 @@ class RoleSettings(Settings):
 
     corpus: str
     """a corpus of the experiment"""
-    clips: int | None = None
+    clips: int | None = Field(None, ge=1)
     """size of a nested random subset; null takes all [clips]"""
     subset_seed: int = Field(0, ge=0)
     """seed of the subset in replicate 0"""
@@ -28,7 +28,7 @@ class RoleSettings(Settings):
 class RunSettings(Usual, RunOptions):
     """How cells are run; never part of a key."""
 
-    shards: int = 1
+    shards: Size = 1
     """captioning jobs that run side by side [jobs]"""
     cache: bool = True
     """decode each corpus once into a frame cache"""

@@ -1,11 +1,13 @@
 """Settings of models and their training: the video encoder, the optimizer, the starting CLIP and the captioner."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.config.base import Model, Settings
+from clipvip.config.base import Model, Settings, Size
 from clipvip.config.data import FramesSettings
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelSettings(Settings):
@@ -13,15 +15,15 @@ class ModelSettings(Settings):
 
     pooling: Literal["mean", "proxies", "full"] = "proxies"
     """how frames become one embedding: mean of frames, video proxies, or full space-time attention"""
-    num_proxies: int = Field(4, ge=1)
+    num_proxies: Size = 4
     """M, number of video proxies; read by proxies only [tokens]"""
-    num_frames: int = Field(12, ge=1)
+    num_frames: Size = 12
     """N, slots of the temporal embedding [frames]"""
     temporal: bool | None = None
     """temporal embedding; null: on for proxies and full, off for mean"""
-    proxy_std: float = 1.0
+    proxy_std: float = Field(1.0, ge=0)
     """standard deviation of new proxies at the start"""
-    temporal_std: float = 0.0
+    temporal_std: float = Field(0.0, ge=0)
     """standard deviation of the temporal embedding at the start; 0 starts it at zero"""
     patch_dropping: float = Field(0.0, ge=0, lt=1)
     """share of each frame's patches left out in training"""
@@ -40,7 +42,7 @@ class OptimSettings(Settings):
     """highest learning rate"""
     weight_decay: float = Field(0.2, ge=0)
     """weight decay of AdamW"""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Beta, Beta] = (0.9, 0.98)
     """betas of AdamW"""
     warmup: float = Field(0.01, ge=0, le=1)
     """share of all steps over which the learning rate rises"""
@@ -76,25 +78,25 @@ class OptimSettings(Settings):
 class TinyClip(Settings):
     """Shape of a CLIP that is trained from nothing (small world)."""
 
-    image_size: int = 24
+    image_size: Size = 24
     """side of the input [pixels]"""
-    patch_size: int = 8
+    patch_size: Size = 8
     """side of a patch [pixels]"""
-    vision_width: int = 64
+    vision_width: Size = 64
     """width of the vision tower [channels]"""
-    vision_layers: int = 3
+    vision_layers: Size = 3
     """depth of the vision tower [layers]"""
-    text_width: int = 64
+    text_width: Size = 64
     """width of the text tower [channels]"""
-    text_layers: int = 2
+    text_layers: Size = 2
     """depth of the text tower [layers]"""
-    heads: int = 4
+    heads: Size = 4
     """attention heads of both towers"""
-    dim: int = 64
+    dim: Size = 64
     """size of the shared embedding [channels]"""
-    max_tokens: int = 77
+    max_tokens: Size = 77
     """positions of the text tower [tokens]"""
-    vocab_size: int = 1000
+    vocab_size: Size = 1000
     """largest vocabulary of byte-pair pieces [tokens]"""
 
 
@@ -122,19 +124,19 @@ class ClipSettings(Settings):
 class TinyCaptioner(Settings):
     """Shape of a captioner that is trained from nothing (small world)."""
 
-    image_size: int = 24
+    image_size: Size = 24
     """side of the input [pixels]"""
-    patch_size: int = 4
+    patch_size: Size = 4
     """side of a patch [pixels]"""
-    width: int = 64
+    width: Size = 64
     """width of encoder and decoder [channels]"""
-    vision_layers: int = 2
+    vision_layers: Size = 2
     """depth of the encoder [layers]"""
-    text_layers: int = 2
+    text_layers: Size = 2
     """depth of the decoder [layers]"""
-    heads: int = 4
+    heads: Size = 4
     """attention heads"""
-    vocab_size: int = 500
+    vocab_size: Size = 500
     """largest vocabulary of byte-pair pieces [tokens]"""
 
 
@@ -177,11 +179,11 @@ def _learnt_or_given(settings: Model) -> Model:
 class CaptionsSettings(Settings):
     """A caption for the middle frame of every clip (paper section 3.3), or for several."""
 
-    max_tokens: int = 20
+    max_tokens: Size = 20
     """longest caption [tokens]"""
-    num_beams: int = 1
+    num_beams: Size = 1
     """beams of the search; 1 is greedy"""
-    num_frames: int = Field(default=1, ge=1)
+    num_frames: Size = 1
     """frames captioned per clip: the middles of as many equal parts, a caption each [frames]"""
     frames: FramesSettings = FramesSettings()
     """filled in from the experiment's frames: the captions depend on them, cached or not"""

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -90,6 +90,8 @@ def _kind(annotation: Any) -> str:
         return " or ".join(f"`{part}`" for part in parts)
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(_kind(part) for part in parts))
+    if origin is Annotated:
+        return _kind(parts[0])
     if origin is dict:
         return f"mapping to {_kind(parts[1])}"
     if origin is tuple:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.config.base import Settings
+from clipvip.config.base import Count, Settings, Size
 from clipvip.config.data import FramesSettings
 from clipvip.config.learning import ModelSettings, OptimSettings
 
@@ -29,13 +29,13 @@ OBJECTIVES: dict[str, Terms] = {
 class GapSettings(Settings):
     """Language domain gap: K-means on text features, NMI against the source (paper section 3.1)."""
 
-    sentences: int = 1000
+    sentences: Count = 1000
     """sentences drawn from each source [sentences]"""
-    clusters: int = 2
+    clusters: Count = 2
     """K of K-means [clusters]"""
-    starts: int = 10
+    starts: Count = 10
     """restarts of K-means; the best is kept"""
-    repeats: int = 10
+    repeats: Count = 10
     """seeded repetitions, for the interval; in each two draws of one side meet two of the other"""
     permutations: int = Field(999, ge=1)
     """relabellings of the test of kernel MMD"""
@@ -55,9 +55,9 @@ class PretrainSettings(Settings):
     """name of an objective (subtitle, caption, a, b, c, joint, d), or its terms"""
     optim: OptimSettings
     """length, batch and optimizer"""
-    max_tokens: int = 70
+    max_tokens: Size = 70
     """longest text; the rest is cut [tokens]"""
-    validate_every: int | None = None
+    validate_every: int | None = Field(None, ge=0)
     """distance between zero-shot validations; null: none [steps]"""
     validate_on: str = "msrvtt"
     """downstream set whose val split is used along training; read where `validate_every` is set"""
@@ -83,11 +83,11 @@ class FinetuneSettings(Settings):
 
     optim: OptimSettings
     """length, batch and optimizer"""
-    num_frames: int = 12
+    num_frames: Size = 12
     """frames drawn from a clip [frames]"""
-    max_tokens: int = 50
+    max_tokens: Size = 50
     """longest text; the rest is cut [tokens]"""
-    validations: int = 4
+    validations: Count = 4
     """validations along training; the best checkpoint on val is kept"""
     keep: Literal["best", "last"] = "best"
     """the checkpoint that is best on val, or the last one, for which val is not read at all"""

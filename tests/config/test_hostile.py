@@ -1,13 +1,17 @@
 """Settings that mean harm, or nothing, are refused in one line that names the file and the key."""
 
+import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from clipvip.config.base import merge, read_yaml
-from clipvip.pipeline.grid import Grid
+from clipvip.config.base import build, merge, read_yaml
+from clipvip.config.experiment import Experiment
+from clipvip.pipeline.grid import Grid, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,3 +80,41 @@ def test_a_study_or_variant_whose_name_is_no_name_is_refused(
         path.write_text(yaml.safe_dump({"studies": studies}))
         with pytest.raises(ValueError, match=str(path)):
             Grid({**smoke, "studies": str(path)})
+
+
+def numbers(settings: Any, *place: str) -> Iterator[tuple[str, ...]]:
+    """Where a number stands in settings."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from numbers(value, *place, key)
+    elif isinstance(settings, int | float) and not isinstance(settings, bool):
+        yield place
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf])
+def test_no_number_of_an_experiment_is_below_zero_or_none(value: float) -> None:
+    whole = load([ROOT / "experiments/mini.yaml"], {}).experiment.model_dump(mode="json")
+    places = list(numbers(whole))
+    assert len(places) > 100
+    for *above, last in places:
+        changed = json.loads(json.dumps(whole))
+        node = changed
+        for key in above:
+            node = node[key]
+        node[last] = value
+        with pytest.raises(ValueError, match=rf"^experiment: .*{last}: Input should be ") as refused:
+            build(Experiment, changed, "experiment")
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["model.num_frames", "finetune.num_frames", "captions.num_frames", "frames.size", "model.num_proxies",
+     "corpora.msrvtt.world.galleries", "corpora.msrvtt.world.frames", "run.shards", "clip.shape.vision_width"],
+)  # fmt: skip
+def test_a_billion_of_what_lies_in_memory_is_refused(key: str) -> None:
+    changes: Any = 10**9
+    for part in reversed(key.split(".")):
+        changes = {part: changes}
+    with pytest.raises(ValueError, match=rf"{key}: Input should be less than or equal to 1"):
+        load([ROOT / "experiments/mini.yaml"], changes)
