@@ -1,12 +1,15 @@
 """The smoke grid's data-scale study through a real SLURM, disturbed twenty times: the results of a calm run."""
 
 import collections
+import math
 import random
 import shutil
+import statistics
 import subprocess
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from events import Events
@@ -14,11 +17,10 @@ from laboratory import Laboratory, compare
 from slurm import Slurm
 
 EVENTS = 20
-MORE = {  # longer than the smoke grid, so that an event can come in the middle of a training
-    "pretrain": {"optim": {"steps": 400}, "validate_every": 200},
-    "run": {"gpus": 1, "checkpoint_seconds": 2, "attempt_minutes": 30},
-}
-EXPERIMENT = ("--configfile", "experiments/smoke.yaml", "more.yaml", "--", "ablate_data_scale")
+TRAINING = 60.0  # seconds that a post-pretraining takes alone: limits of SLURM are in minutes
+SMOKE = ("--configfile", "experiments/smoke.yaml")
+TARGET = ("--", "ablate_data_scale")
+EXPERIMENT = (*SMOKE, "more.yaml", *TARGET)
 PROFILE = ("--profile", "profiles/slurm", "--jobs", "2", "--slurm-init-seconds-before-status-checks", "2")
 
 
@@ -48,6 +50,21 @@ def disturbed(laboratory: Laboratory, slurm: Slurm, events: Events, number: int)
     return counted
 
 
+def longer(place: Path) -> dict[str, object]:
+    """Settings over the smoke grid's with so many steps that an event can come in the middle of a training, however
+    quick the machine is."""
+    probe = Laboratory(place)
+    assert probe.start("--cores", "2", *SMOKE, *TARGET).wait(900) == 0, (place / "said.log").read_text()[-4000:]
+    histories = [pd.read_csv(path) for path in (place / "results/cells/pretrain").glob("*/history.csv")]
+    step = statistics.median(history["step_s"].median() for history in histories)
+    steps = math.ceil(TRAINING / step)
+    print(f"post-pretrainings of {steps} steps, {1000 * step:.1f} ms each", flush=True)
+    return {
+        "pretrain": {"optim": {"steps": steps}, "validate_every": steps // 2},
+        "run": {"gpus": 1, "checkpoint_seconds": 2, "attempt_minutes": 30},
+    }
+
+
 def start(laboratory: Laboratory) -> subprocess.Popen[bytes]:
     return laboratory.start(*PROFILE, *EXPERIMENT)
 
@@ -62,14 +79,15 @@ def not_twice(slurm: Slurm) -> None:
 @pytest.mark.slow
 def test_twenty_events_change_nothing(slurm: Slurm, tmp_path: Path) -> None:
     """Half an hour."""
+    more = longer(tmp_path / "probe")
     calm, wild = Laboratory(tmp_path / "calm"), Laboratory(tmp_path / "wild")
     for each in (calm, wild):
-        (each.place / "more.yaml").write_text(yaml.safe_dump(MORE))
+        (each.place / "more.yaml").write_text(yaml.safe_dump(more))
     undisturbed = calm.start("--cores", "1", *EXPERIMENT)
     try:
         events = Events(slurm, wild.place / "results", random.Random(0))
         counted = disturbed(wild, slurm, events, EVENTS)
-        assert undisturbed.wait(600) == 0, (calm.place / "said.log").read_text()[-4000:]
+        assert undisturbed.wait(1800) == 0, (calm.place / "said.log").read_text()[-4000:]
     finally:
         for laboratory in (calm, wild):
             for process in laboratory.processes():
