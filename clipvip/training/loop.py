@@ -117,11 +117,8 @@ def fit(
     every, shows, saves = max(1, steps // LOGGED), Due(15.0), Due(_between_checkpoints(run))
 
     def look() -> Figures:
-        return (
-            _look(model, progress, validate, run.work if keep_best else None)
-            if validate and progress.step in validate_at
-            else {}
-        )
+        kept_in = run.work if keep_best else None
+        return _look(model, progress, validate, kept_in) if validate and progress.step in validate_at else {}
 
     if progress.step == 0 and (seen := look()):
         progress.history.append({"step": 0, **seen})
@@ -148,9 +145,7 @@ def fit(
                 print(f"{name}: {done}, loss {loss:.3f}, {meter.said()}", file=sys.stderr, flush=True)
     bar.close()
     if progress.best_score > -math.inf:
-        if only:
-            model.load_state_dict(checkpoint.kept(run.work, progress.best))
-        distributed.spread(model.state_dict().values())
+        _take_best(model, progress, run)
     return progress.history
 
 
@@ -200,6 +195,12 @@ def _look(
         if distributed.rank() == 0:
             progress.best = checkpoint.keep(work, progress.step, model.state_dict())
     return {f"val/{key}": value for key, value in found.items()}
+
+
+def _take_best(model: ClipVip, progress: Progress, run: Run) -> None:
+    if distributed.rank() == 0:
+        model.load_state_dict(checkpoint.kept(run.work, progress.best))
+    distributed.spread(model.state_dict().values())
 
 
 def mean_recall(found: Figures, prefix: str = "") -> float:
