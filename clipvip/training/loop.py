@@ -144,8 +144,7 @@ def fit(
                 done, loss = f"{progress.step}/{steps} steps", float(told["loss"])
                 print(f"{name}: {done}, loss {loss:.3f}, {meter.said()}", file=sys.stderr, flush=True)
     bar.close()
-    if progress.best_score > -math.inf:
-        _take_best(model, progress, run)
+    _take_best(model, progress, run)
     return progress.history
 
 
@@ -198,6 +197,8 @@ def _look(
 
 
 def _take_best(model: ClipVip, progress: Progress, run: Run) -> None:
+    if progress.best_score == -math.inf:
+        return
     if distributed.rank() == 0:
         model.load_state_dict(checkpoint.kept(run.work, progress.best))
     distributed.spread(model.state_dict().values())
