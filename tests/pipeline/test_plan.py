@@ -1,11 +1,13 @@
 """`clipvip plan`: arithmetic against figures worked out by hand, and what it says before there are data."""
 
 import json
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from clipvip.__main__ import main
@@ -15,7 +17,7 @@ from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSet
 from clipvip.pipeline.forecast import rates, schedule, shapes, training, whole
 from clipvip.pipeline.forecast.cost import COMPUTE, DECODING, Cost, together
 from clipvip.pipeline.forecast.forecast import energy
-from clipvip.pipeline.forecast.rates_here import decoding_rate, training_rate
+from clipvip.pipeline.forecast.rates_here import decoding_rate, idle, training_rate
 
 ROOT = Path(__file__).parents[2]
 BASE_32 = "experiments/base_32.yaml"
@@ -212,3 +214,15 @@ def test_nothing_is_written(tmp_path: Path) -> None:
     data = {**read_yaml("experiments/smoke.yaml"), "results": str(tmp_path / "results")}
     whole.predicted(data, "h100", None, share=None, parallel=2, tell=print)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_here_is_one_line_with_the_ways_out(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, BASE_32)
+    assert "run.device: cuda: torch finds no such device here" in said
+    assert "--gpu h100 or " in said
+    assert "`run: {device: cpu}`" in said
+
+
+def test_this_machine_has_rates_before_anything_is_timed() -> None:
+    assert idle().gpu.bandwidth_gb_s == math.inf

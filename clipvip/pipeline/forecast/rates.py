@@ -16,7 +16,7 @@ class Gpu(Settings):
     """in full"""
     bf16_tflops: float = Field(gt=0)
     """peak of dense bf16 products [TFLOP/s]"""
-    bandwidth_gb_s: float = Field(gt=0)
+    bandwidth_gb_s: float = Field(gt=0, allow_inf_nan=True)
     """of its memory [GB/s]"""
     memory_gb: float = Field(gt=0)
     """its memory [GB]"""

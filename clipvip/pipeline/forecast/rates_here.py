@@ -36,10 +36,17 @@ def idle(path: Path | None = None) -> Rates:
 
 
 def measured(grid: Grid, path: Path | None, tell: Callable[[str], object]) -> Rates:
-    """Operations and pixels in a second, by trying. ValueError where the shape of the model is not known."""
-    config, host = shapes.clip_config(grid.experiment.clip), table_of(path).host
+    """Operations and pixels in a second, by trying. ValueError where the shape of the model is not known, or this
+    machine has no such device as the experiment runs on."""
+    table, device = table_of(path), grid.experiment.run.device
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"run.device: {device}: torch finds no such device here to time a step on; give a card of the table, --gpu "
+            f"{' or '.join(table.gpus)}, or a further file with `run: {{device: cpu}}`"
+        )
+    config, host = shapes.clip_config(grid.experiment.clip), table.host
     tell(f"timing {STEPS} steps of {CLIPS} clips at the true shapes")
-    done = training_rate(config, grid.experiment.model, grid.experiment.run.device)
+    done = training_rate(config, grid.experiment.model, device)
     said = [f"{done / 1e9:,.0f} GFLOP/s of training measured here"]
     for name, corpus in grid.experiment.corpora.items():
         if corpus.root is None or not Path(corpus.root).is_dir():
@@ -49,7 +56,7 @@ def measured(grid: Grid, path: Path | None, tell: Callable[[str], object]) -> Ra
             host = host.model_copy(update={"decode_mpixels_s": found})
             said.append(f"{found:,.0f} Mpixel/s decoded of {name}")
             break
-    cards = grid.experiment.run.device.startswith("cuda")
+    cards = device.startswith("cuda")
     return Rates(gpu=_processor(done / 1e12), shares=ALL, host=host, cards=cards, said="; ".join(said))
 
 
