@@ -46,6 +46,8 @@ def load(folder: Path) -> dict[str, Any] | None:
 def keep(folder: Path, step: int, weights: dict[str, Tensor]) -> dict[str, str]:
     """Write the weights of a step, to be had again at the end; name and SHA-256 of their file. Older ones go, but for
     what a checkpoint may need."""
+    for left in folder.glob(".*-weights-*"):
+        left.unlink()  # of a killed run
     path = folder / f"weights-{step:09d}.pt"
     with written(path) as beside:
         _write(beside, weights)

@@ -60,6 +60,7 @@ def weights(value: float) -> dict[str, torch.Tensor]:
 
 
 def test_kept_weights_are_had_again_and_older_ones_go_unless_a_checkpoint_needs_them(tmp_path: Path) -> None:
+    (tmp_path / ".123-456-weights-000000000.pt").write_bytes(b"half of them, of a killed run")
     found = {step: checkpoint.keep(tmp_path, step, weights(step)) for step in (0, 2)}
     assert [path.name for path in tmp_path.iterdir()] == ["weights-000000002.pt"]
     checkpoint.save(tmp_path, 3, {"step": 3, "kept": found[2]})
