@@ -8,7 +8,7 @@ RESULTS ?= results
 CORES ?= all
 PORT ?= 5000
 
-.PHONY: setup ablate smoke test test-browser test-cluster bench rehearse chaos mutants audit docs ui clean
+.PHONY: setup ablate smoke test test-browser test-cluster test-kernels bench rehearse chaos mutants audit docs ui clean
 
 setup: .venv/installed
 
@@ -42,6 +42,11 @@ test-browser: setup
 test-cluster: setup
 	python -m pip install --quiet --disable-pip-version-check --editable ".[cluster]"
 	python -m pytest tests/cluster -m slow -s -rs -o addopts=
+
+# The kernels for a GPU, without one: run by Triton's interpreter, compiled for several cards.
+test-kernels: setup
+	python -m pip install --quiet --disable-pip-version-check --editable ".[kernels]"
+	python -m pytest tests/model/test_frame_kernels.py -rs -s -n 0
 
 # A quick table; FULL=1 measures all of it. A figure that misses its mark fails.
 bench: setup

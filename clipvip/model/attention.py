@@ -8,7 +8,8 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-MOST_AT_ONCE = 64  # tokens of a frame and its proxies that one tile of the kernel for a GPU holds
+BLOCK = 64  # tokens of a frame and its proxies that the kernel for a GPU takes at a time
+MOST_BLOCKS = 4  # that it was compiled for
 
 
 def attend(

@@ -21,11 +21,12 @@ from torch.utils.checkpoint import checkpoint
 
 from clipvip.config.learning import ModelSettings
 from clipvip.model import image_tower
-from clipvip.model.attention import MOST_AT_ONCE, attend, proxy_attention
+from clipvip.model.attention import BLOCK, MOST_BLOCKS, attend, proxy_attention
 from clipvip.model.layers import Attention, converted, run_layer
 from clipvip.model.pixels import CLIP_PIXELS, Pixels
 
 HALVES = (torch.bfloat16, torch.float16)
+AMPERE = (8, 0)  # the oldest cards that the kernel was compiled for
 Scale = tuple[Tensor, Tensor]  # mean and deviation of a channel's values, each [3], in the format of the pixels
 SHAPES = 64  # of a layer's input that are compiled: videos, frames, the last of an epoch, validations
 
@@ -151,7 +152,11 @@ class VideoEncoder(nn.Module):
         proxies, layer = self.settings.num_proxies, self.vision_model.encoder.layers[0].self_attn
         if self.settings.pooling != "proxies" or not tokens.is_cuda or tokens.dtype not in HALVES:
             return None
-        if proxies + (tokens.shape[1] - proxies) // frames > MOST_AT_ONCE or layer.head_dim not in (16, 32, 64, 128):
+        if torch.cuda.get_device_capability(tokens.device) < AMPERE:
+            return None
+        most = BLOCK * (MOST_BLOCKS if layer.head_dim < 128 else 1)
+        seen = proxies + (tokens.shape[1] - proxies) // frames
+        if proxies >= BLOCK or seen > most or layer.head_dim not in (16, 32, 64, 128):
             return None
         return (proxies, frames) if has_kernels() else None
 

@@ -21,7 +21,7 @@ import torch
 from einops import rearrange
 from gpu_bench import BF16, Bench, say
 from gpu_parts import end_to_end, loader_alone, profile, resident, same_everywhere
-from model_steps import B16, B32, TINY
+from model_steps import B16, B32, TINY, Shape
 
 from clipvip.model import video_encoder
 from clipvip.model.attention import proxy_attention
@@ -58,16 +58,26 @@ def card(bench: Bench) -> None:
 
 
 def kernels(bench: Bench) -> None:
-    """The kernel for frames of few patches against torch's attention; where it fails, nothing below uses it."""
+    """The kernels for proxy attention against torch's; where they fail, nothing below uses them."""
     if bench.device.type != "cuda":
         return
     found, video_encoder.has_kernels = video_encoder.has_kernels, lambda: False
     assert found()
+    for name, patches in (("B/32", 49), ("B/16", 196)):
+        kernel(bench, name, patches)
+    video_encoder.has_kernels = found
+
+
+def kernel(bench: Bench, shape: str, patches: int) -> None:
+    """One layer's attention for 64 clips of 12 frames, forth and back: time, and how far from fp32."""
     from clipvip.model.frame_kernels import frame_attention
 
-    shape = {"num_heads": 12, "num_proxies": 4, "num_frames": 12}
-    qkv = torch.randn(64, 592, 3 * 768, device=bench.device, dtype=BF16, requires_grad=True)
-    back = torch.randn(64, 592, 768, device=bench.device, dtype=BF16)
+    tokens = 4 + 12 * patches
+    qkv = torch.randn(64, tokens, 3 * 768, device=bench.device, dtype=BF16, requires_grad=True)
+    back = torch.randn(64, tokens, 768, device=bench.device, dtype=BF16)
+
+    def ours(packed: torch.Tensor) -> torch.Tensor:
+        return frame_attention(packed, num_heads=12, num_proxies=4, num_frames=12)
 
     def plain(packed: torch.Tensor) -> torch.Tensor:
         parts = (rearrange(part, "b t (h d) -> b h t d", h=12) for part in packed.chunk(3, dim=-1))
@@ -79,25 +89,23 @@ def kernels(bench: Bench) -> None:
 
     precise = qkv.detach().float().requires_grad_()
     truth = both(plain, precise)
-    for name, call in (("kernel", lambda packed: frame_attention(packed, **shape)), ("torch", plain)):
+    for name, call in (("kernel", ours), ("torch", plain)):
         far = [float((one - other).norm() / other.norm()) for one, other in zip(both(call, qkv), truth, strict=True)]
         torch.cuda.synchronize()
         clock = time.perf_counter()
         for _ in range(10):
             both(call, qkv)
         torch.cuda.synchronize()
-        say(
-            f"   {name}: {100 * (time.perf_counter() - clock):.2f} ms forth and back, errors {far[0]:.1e}, {far[1]:.1e}"
-        )
-        assert max(far) < 2e-2, name
-    video_encoder.has_kernels = found
+        took = 100 * (time.perf_counter() - clock)
+        say(f"   {shape} {name}: {took:.2f} ms forth and back, errors {far[0]:.1e}, {far[1]:.1e}")
+        assert max(far) < 2e-2, f"{shape} {name}"
 
 
-def without_kernels(bench: Bench, count: int, pieces: Any, **how: Any) -> None:
-    """The same with torch's own attention in place of the kernel for frames of few patches."""
+def without_kernels(bench: Bench, name: str, shape: Shape, count: int, pieces: Any, **how: Any) -> None:
+    """The same with torch's own attention in place of the kernel."""
     found, video_encoder.has_kernels = video_encoder.has_kernels, lambda: False
     try:
-        resident(bench, "B/32 resident, compiled, torch's attention", B32, count, pieces, **how)
+        resident(bench, f"{name} resident, compiled, torch's attention", shape, count, pieces, **how)
     finally:
         video_encoder.has_kernels = found
 
@@ -134,7 +142,7 @@ def run_b32(bench: Bench, workers: int, pieces: Any, batches: Batched, compiled:
     big, mid, name = bench.size(1024), bench.size(256), "B/32 from shards, compiled"
     cache = {"micro_batch": mid, **compiled}
     bench.guarded("B/32", 90, lambda: resident(bench, "B/32 resident, compiled", B32, mid, pieces, **compiled))
-    bench.guarded("torch", 60, lambda: without_kernels(bench, mid, pieces, **compiled))
+    bench.guarded("torch", 60, lambda: without_kernels(bench, "B/32", B32, mid, pieces, **compiled))
     bench.guarded("profile", 30, lambda: profile(bench, B32, mid, pieces, **compiled))
 
     def from_shards(size: int, name: str, **how: Any) -> None:
@@ -155,6 +163,7 @@ def run_b16(bench: Bench, workers: int, pieces: Any, batches: Batched, compiled:
     how = {"steps": 40, "workers": workers, **compiled}
     few = {"steps": 3, "reference": True}
     bench.guarded("B/16", 70, lambda: resident(bench, "B/16 resident, compiled", B16, count, pieces, **compiled))
+    bench.guarded("B/16 torch", 60, lambda: without_kernels(bench, "B/16", B16, count, pieces, **compiled))
     bench.guarded("B/16 shards", 60, lambda: end_to_end(bench, name, B16, batches(count), pieces, **how))
     bench.guarded("B/16 reference", 30, lambda: resident(bench, "B/16 reference", B16, count // 2, pieces, **few))
 
