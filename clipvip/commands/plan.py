@@ -40,18 +40,16 @@ def _tell(line: str) -> None:
 
 def size(word: str) -> tuple[str, dict[str, Any]]:
     """argparse type: NAME=CLIPS, NAME=CLIPS:SECONDS or NAME=CLIPS:SECONDS:WIDTHxHEIGHT."""
-    found = SIZE.fullmatch(word)
     try:
-        clips = round(float((found or {"clips": ""})["clips"]))
-    except ValueError:
-        found = None
-    if found is None:
+        if (found := SIZE.fullmatch(word)) is None:
+            raise ValueError
+        stated: dict[str, Any] = {"clips": {"train": round(float(found["clips"]))}}
+        stated |= {"seconds": float(found["seconds"])} if found["seconds"] else {}
+        stated |= {key: int(found[key]) for key in ("width", "height") if found[key]}
+    except (ValueError, OverflowError):  # the latter: more than a float holds
         raise argparse.ArgumentTypeError(
             f"{word!r} is not NAME=CLIPS[:SECONDS[:WIDTHxHEIGHT]], e.g. webvid=2.5e6:18:596x336"
-        )
-    stated: dict[str, Any] = {"clips": {"train": clips}}
-    stated |= {"seconds": float(found["seconds"])} if found["seconds"] else {}
-    stated |= {key: int(found[key]) for key in ("width", "height") if found[key]}
+        ) from None
     return found["name"], stated
 
 

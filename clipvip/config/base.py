@@ -13,7 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names folders, files and columns: leaves no root, begins no formula
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Size = Annotated[int, Field(ge=1, le=100_000)]  # of what lies in memory: for more no machine has room
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]  # of clips, steps, minutes: more is a slip
+Whole = Annotated[int, Field(ge=0, le=10**12)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Amount = Annotated[float, Field(ge=0, le=1e12)]
+Positive = Annotated[float, Field(gt=0, le=1e12)]
 
 
 class Settings(BaseModel):

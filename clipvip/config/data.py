@@ -1,10 +1,10 @@
 """Settings of corpora and frames: which public format, where it lies, how it is split, how frames are resized."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.config.base import Settings, Size
+from clipvip.config.base import Positive, Seed, Settings, Size, Whole
 
 Part = Literal["images", "coco", "narrated", "alt_text", "msrvtt", "didemo", "lsmdc", "activitynet"]
 Format = Literal[
@@ -18,15 +18,15 @@ class WorldSettings(Settings):
 
     part: Part
     """which corpus is generated; it is written in that corpus's public format"""
-    clips: dict[Literal["train", "val", "test"], Annotated[int, Field(ge=0)]]
+    clips: dict[Literal["train", "val", "test"], Whole]
     """number of clips of each split, twins included [clips]"""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """seed of the generator"""
     pixels: Size = 64
     """side of the rendered frame; from 64 up the codec loses little colour [pixels]"""
     frames: Size = 16
     """length of a clip [frames]"""
-    fps: float = Field(8.0, gt=0)
+    fps: Positive = 8.0
     """frame rate of the files [frames/s]"""
     twins: float = Field(0.5, ge=0, le=1)
     """share of the test scenes that also appear run backwards"""
@@ -59,9 +59,9 @@ class CorpusSettings(Settings):
     """annotation file of each split in place of the distributed ones: csv for folder, jsonl for downstream sets"""
     protocol: str | None = None
     """split protocol: msrvtt 9k (default), 7k or full; webvid 2M or 10M"""
-    holdout: int = Field(0, ge=0)
+    holdout: Whole = 0
     """for sets without a val split: this many train clips become val [clips]"""
-    holdout_seed: int = Field(0, ge=0)
+    holdout_seed: Seed = 0
     """seed that draws the held-out clips"""
     same_source: Literal["keep", "leave_out"] | None = None
     """clips for training from the source video of a test clip (another stretch of the YouTube video, film or file);
@@ -113,7 +113,7 @@ class FramesSettings(Settings):
     """squash ignores the aspect ratio, as the authors do; crop keeps it and cuts the centre"""
     antialias: bool = True
     """filter before frames shrink; false resizes floats unfiltered, as the authors' code seems to have done"""
-    fps: float | None = Field(None, gt=0)
+    fps: Positive | None = None
     """keep at most this frame rate; null keeps every frame [frames/s]"""
     verify: bool = False
     """compare each file with its recorded sha256 when it is first read"""

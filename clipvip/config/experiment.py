@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from clipvip.config.base import Name, Settings, Size
+from clipvip.config.base import Count, Name, Seed, Settings, Size, build, merge
 from clipvip.config.claims import check_margins
 from clipvip.config.data import CorpusSettings, FramesSettings
 from clipvip.config.learning import CaptionerSettings, CaptionsSettings, ClipSettings, ModelSettings
@@ -19,9 +19,9 @@ class RoleSettings(Settings):
 
     corpus: str
     """a corpus of the experiment"""
-    clips: int | None = Field(None, ge=1)
+    clips: Count | None = None
     """size of a nested random subset; null takes all [clips]"""
-    subset_seed: int = Field(0, ge=0)
+    subset_seed: Seed = 0
     """seed of the subset in replicate 0"""
 
 
@@ -69,14 +69,14 @@ class Experiment(Settings):
     """what papers and their authors give; null: none"""
     published_in: str = "experiments/published.yaml"
     """file with the published figures"""
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[Seed, ...] = (0,)
     """a replicate of every variant for each seed"""
     vary: tuple[Literal["seed", "subset", "start"], ...] = Field(("seed", "subset"), min_length=1)
     """what differs between replicates: seed is initialisation and data order; subset is the clips drawn for a role,
     `subset_seed` + replicate; start, for a study of noise, is the starting CLIP and the captioner, if trained here"""
-    more_seeds: dict[str, dict[str, tuple[int, ...]]] = Field(default={})
+    more_seeds: dict[str, dict[str, tuple[Seed, ...]]] = Field(default={})
     """further replicates: study -> variant -> seeds"""
-    looks: int = Field(1, ge=1)
+    looks: Size = 1
     """times that the results are looked at as they grow (`clipvip decide`), each at its share of the error rate"""
     margins: dict[str, float] = Field(default={})
     """smallest difference that matters, by score; unnamed ones: R@1, R@5, R@10, order 2; MdR 1; MnR 5; log2R 0.1; nmi
@@ -121,8 +121,8 @@ class Experiment(Settings):
     def _something_varies(self) -> "Experiment":
         more = (seeds for rows in self.more_seeds.values() for seeds in rows.values())
         for seeds in (self.seeds, *more):
-            if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-                raise ValueError("seeds, more_seeds: give at least one, none below 0, none twice")
+            if not seeds or len(set(seeds)) < len(seeds):
+                raise ValueError("seeds, more_seeds: give at least one, none twice")
         learners = [each for each in (self.clip, self.captioner) if each is not None and each.corpus is not None]
         if "start" in self.vary and not learners:
             raise ValueError("vary: start: neither the starting CLIP nor the captioner is trained here")
@@ -133,6 +133,13 @@ class Experiment(Settings):
         generated = (name for name in self.sizes if name in self.corpora and self.corpora[name].world is not None)
         if (name := next(generated, None)) is not None:
             raise ValueError(f"sizes: {name} is generated, so its size is known; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_of_each_set(self) -> "Experiment":
+        usual = self.finetune.model_dump(mode="json", exclude_unset=True)
+        for name, change in self.finetune_sets.items():
+            build(FinetuneSettings, merge(usual, change), f"finetune_sets: {name}")
         return self
 
     @field_validator("margins")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.config.base import Model, Settings, Size
+from clipvip.config.base import Amount, Count, Model, Positive, Seed, Settings, Size
 from clipvip.config.data import FramesSettings
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -21,9 +21,9 @@ class ModelSettings(Settings):
     """N, slots of the temporal embedding [frames]"""
     temporal: bool | None = None
     """temporal embedding; null: on for proxies and full, off for mean"""
-    proxy_std: float = Field(1.0, ge=0)
+    proxy_std: Amount = 1.0
     """standard deviation of new proxies at the start"""
-    temporal_std: float = Field(0.0, ge=0)
+    temporal_std: Amount = 0.0
     """standard deviation of the temporal embedding at the start; 0 starts it at zero"""
     patch_dropping: float = Field(0.0, ge=0, lt=1)
     """share of each frame's patches left out in training"""
@@ -32,37 +32,37 @@ class ModelSettings(Settings):
 class OptimSettings(Settings):
     """AdamW with warm-up and cosine to zero (paper section 4.1)."""
 
-    steps: int | None = Field(None, ge=1)
+    steps: Count | None = None
     """length of training; give one of steps and epochs: in a later file or a variant it replaces the other [steps]"""
-    epochs: float | None = Field(None, gt=0)
+    epochs: Positive | None = None
     """length of training in passes over the clips [epochs]"""
-    batch_size: int = Field(128, ge=1)
+    batch_size: Size = 128
     """global batch, over all processes [clips]"""
-    lr: float = Field(1e-6, ge=0)
+    lr: Amount = 1e-6
     """highest learning rate"""
-    weight_decay: float = Field(0.2, ge=0)
+    weight_decay: Amount = 0.2
     """weight decay of AdamW"""
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     """betas of AdamW"""
     warmup: float = Field(0.01, ge=0, le=1)
     """share of all steps over which the learning rate rises"""
-    grad_norm: float | None = Field(1.0, gt=0)
+    grad_norm: Positive | None = 1.0
     """clip the gradient to this norm; null: no clipping"""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """number format of the matrix products"""
     decay_all: bool = False
     """also decay layer norms, proxies and temporal embeddings, as the authors' code did"""
-    eps: float = Field(1e-8, gt=0)
+    eps: Positive = 1e-8
     """epsilon of AdamW; the authors' is 1e-6"""
     eps_uncorrected: bool = False
     """add epsilon before the bias correction, as the authors' code did: 7 times as much at step 1"""
-    temperature_lr: float = Field(1.0, ge=0)
+    temperature_lr: Amount = 1.0
     """factor on the learning rate of the temperature; the authors take 10 for DiDeMo at B/16"""
     clamp_first: bool = False
     """clamp the temperature before a step and not after it, as the authors' code did"""
     keep_partial: bool = False
     """keep the last, incomplete batch of an epoch, as the authors' code did"""
-    shuffle: int | None = Field(None, ge=1)
+    shuffle: Count | None = None
     """clips among which the order of an epoch is drawn, neighbours in the corpus; null: all. With tar shards a few
     thousand: they are then read from front to back [clips]"""
     published_schedule: bool = False
@@ -113,7 +113,7 @@ class ClipSettings(Settings):
     """training of the small CLIP"""
     frames: FramesSettings | None = None
     """filled in from the experiment's frames where the CLIP is trained here"""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """seed of weights and order of the batches"""
 
     @model_validator(mode="after")
@@ -155,7 +155,7 @@ class CaptionerSettings(Settings):
     """training of the small captioner"""
     frames: FramesSettings | None = None
     """filled in from the experiment's frames where the captioner is trained here"""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """seed of weights and order of the batches"""
 
     @model_validator(mode="after")

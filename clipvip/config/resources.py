@@ -4,7 +4,7 @@ import difflib
 
 from pydantic import Field, field_validator
 
-from clipvip.config.base import Settings
+from clipvip.config.base import Count, Settings, Size, Whole
 from clipvip.config.registry import JOB_RULES
 
 # Rules that make no cell, and whether an accelerator helps them.
@@ -27,15 +27,15 @@ ACCELERATED = {name: rule.accelerator for name, rule in JOB_RULES.items()} | OTH
 class RuleChange(Settings):
     """What one rule asks for in place of what `run` says; null is as there."""
 
-    threads: int | None = Field(None, ge=1)
+    threads: Size | None = None
     """cores"""
-    gpus: int | None = Field(None, ge=0)
+    gpus: Whole | None = None
     """GPUs"""
-    memory_mb: int | None = Field(None, ge=1)
+    memory_mb: Count | None = None
     """memory [MB]"""
-    minutes: int | None = Field(None, ge=1)
+    minutes: Count | None = None
     """longest job [minutes]"""
-    attempt_minutes: int | None = Field(None, ge=1)
+    attempt_minutes: Count | None = None
     """longest attempt of a job [minutes]"""
 
 
@@ -67,15 +67,15 @@ class Asked(Settings):
 class Usual(Settings):
     """What the jobs of an experiment ask for where their rule has nothing of its own."""
 
-    threads: int = Field(1, ge=1)
+    threads: Size = 1
     """cores of a job"""
-    gpus: int = Field(0, ge=0)
+    gpus: Whole = 0
     """GPUs of a training, a process each; what does not train takes one of them, with its part of cores and memory"""
-    memory_mb: int = Field(2000, ge=1)
+    memory_mb: Count = 2000
     """memory of a job [MB]"""
-    minutes: int = Field(30, ge=1)
+    minutes: Count = 30
     """longest job [minutes]"""
-    attempt_minutes: int | None = Field(None, ge=1)
+    attempt_minutes: Count | None = None
     """longest attempt of a job, which is what a scheduler is asked for; the job saves before its end and goes on in the
     next, as many as it takes; null: the whole job in one [minutes]"""
     rules: dict[str, RuleChange] = Field(default={})

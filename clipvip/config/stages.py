@@ -6,9 +6,9 @@ A field either changes a result, and then it is part of a cell's key, or it live
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from clipvip.config.base import Count, Settings, Size
+from clipvip.config.base import Count, Seed, Settings, Size, Whole
 from clipvip.config.data import FramesSettings
 from clipvip.config.learning import ModelSettings, OptimSettings
 
@@ -31,13 +31,13 @@ class GapSettings(Settings):
 
     sentences: Count = 1000
     """sentences drawn from each source [sentences]"""
-    clusters: Count = 2
+    clusters: Size = 2
     """K of K-means [clusters]"""
-    starts: Count = 10
+    starts: Size = 10
     """restarts of K-means; the best is kept"""
-    repeats: Count = 10
+    repeats: Size = 10
     """seeded repetitions, for the interval; in each two draws of one side meet two of the other"""
-    permutations: int = Field(999, ge=1)
+    permutations: Count = 999
     """relabellings of the test of kernel MMD"""
 
 
@@ -57,7 +57,7 @@ class PretrainSettings(Settings):
     """length, batch and optimizer"""
     max_tokens: Size = 70
     """longest text; the rest is cut [tokens]"""
-    validate_every: int | None = Field(None, ge=0)
+    validate_every: Whole | None = None
     """distance between zero-shot validations; null: none [steps]"""
     validate_on: str = "msrvtt"
     """downstream set whose val split is used along training; read where `validate_every` is set"""
@@ -87,7 +87,7 @@ class FinetuneSettings(Settings):
     """frames drawn from a clip [frames]"""
     max_tokens: Size = 50
     """longest text; the rest is cut [tokens]"""
-    validations: Count = 4
+    validations: Size = 4
     """validations along training; the best checkpoint on val is kept"""
     keep: Literal["best", "last"] = "best"
     """the checkpoint that is best on val, or the last one, for which val is not read at all"""
@@ -112,9 +112,9 @@ class PretrainCell(Settings):
     """distance between validations [steps]"""
     clips: int | None = None
     """size of a nested random subset of the corpus; null: all [clips]"""
-    subset_seed: int = Field(0, ge=0)
+    subset_seed: Seed = 0
     """seed of the subset"""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """seed of new weights and order of the batches"""
 
 
@@ -151,7 +151,7 @@ class FinetuneCell(Settings):
     """the checkpoint that is best on val, or the last one"""
     keep_start: bool = True
     """the starting point is validated too"""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """seed of new weights and order of the batches"""
 
 
@@ -166,11 +166,11 @@ class EvaluateCell(Settings):
     """frames drawn from a clip [frames]"""
     max_tokens: int
     """longest text [tokens]"""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """seed of new proxies where a plain CLIP is given some"""
     right_answers: str | None = None
     """csv `query,clip_id` of further right answers"""
     right_answers_sha256: str = ""
     """filled in: of the csv, so that another content is another evaluation"""
-    bank: int = Field(2000, ge=1)
+    bank: Count = 2000
     """training clips, and as many texts, that tell QB-Norm which items are hubs [clips]"""

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from clipvip.config.base import Settings
+from clipvip.config.base import Count, Seed, Settings, Size, Whole
 
 Value = bool | int | float | str | None
 
@@ -60,19 +60,19 @@ class SweepSettings(Settings):
     """what is made as high as possible [%]"""
     sampler: Literal["tpe", "random"] = "tpe"
     """Optuna's sampler"""
-    startup: int = Field(5, ge=1)
+    startup: Count = 5
     """finished trials before the sampler and the pruner judge; until then points are spread evenly"""
     pruner: Literal["median", "none"] = "median"
     """Optuna's pruner: median ends trials that fall behind"""
-    trials: int = Field(20, ge=1)
+    trials: Size = 20
     """number of distinct points to try"""
-    workers: int = Field(1, ge=1)
+    workers: Size = 1
     """jobs that share the trials"""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """seed of the cells and of the sampler"""
-    heartbeat: int = Field(5, ge=1)
+    heartbeat: Count = 5
     """time between looks for trials whose worker has died, of a worker with nothing else to do [s]"""
-    retries: int = Field(2, ge=0)
+    retries: Whole = 2
     """further tries of a trial whose worker died, since it last got ahead"""
     store: str | None = None
     """URL of a database for Optuna; null: Optuna's journal in the results folder, which may lie on a shared file

@@ -91,9 +91,11 @@ def numbers(settings: Any, *place: str) -> Iterator[tuple[str, ...]]:
         yield place
 
 
-@pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf])
-def test_no_number_of_an_experiment_is_below_zero_or_none(value: float) -> None:
-    whole = load([ROOT / "experiments/mini.yaml"], {}).experiment.model_dump(mode="json")
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf, 10**30])
+@pytest.mark.parametrize("name", ["mini", "base_32"])
+def test_no_number_of_an_experiment_is_below_zero_or_none_or_beyond_all_measure(name: str, value: float) -> None:
+    whole = load([ROOT / f"experiments/{name}.yaml"], {}).experiment.model_dump(mode="json")
+    whole.pop("finetune_sets")  # read with those of all sets, in the next test
     places = list(numbers(whole))
     assert len(places) > 100
     for *above, last in places:
@@ -105,6 +107,17 @@ def test_no_number_of_an_experiment_is_below_zero_or_none(value: float) -> None:
         with pytest.raises(ValueError, match=rf"^experiment: .*{last}: Input should be ") as refused:
             build(Experiment, changed, "experiment")
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["num_frames", "max_tokens", "optim.epochs", "optim.lr"])
+@pytest.mark.parametrize("value", [-1, math.nan, 10**30])
+def test_no_number_of_a_single_set_is_either(key: str, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    changes: Any = value
+    for part in reversed(["finetune_sets", "msrvtt", *key.split(".")]):
+        changes = {part: changes}
+    with pytest.raises(ValueError, match=rf"experiment mini: .*finetune_sets: msrvtt: {key}: Input should be "):
+        load([ROOT / "experiments/mini.yaml"], changes)
 
 
 @pytest.mark.parametrize(

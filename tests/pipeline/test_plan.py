@@ -183,7 +183,15 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
     unsized.write_text(yaml.safe_dump({k: v for k, v in read_yaml(BASE_32).items() if k != "sizes"}))
     assert "--size msrvtt=CLIPS" in refused(capsys, str(unsized), "--gpu", "h100")
     assert "--gpu" in refused(capsys, BASE_32, "--share", "0.5")
-    for words in (["--size", "webvid"], ["--parallel", "0"], ["--gpu", "h100", "--share", "2"]):
+    for clips in ("0", "1e300"):
+        assert "sizes.webvid.clips.train" in refused(capsys, BASE_32, "--gpu", "h100", "--size", f"webvid={clips}")
+    for words in (
+        ["--size", "webvid"],
+        ["--size", "webvid=1e400"],
+        ["--size", f"webvid=1:1:{'9' * 5000}x1"],
+        ["--parallel", "0"],
+        ["--gpu", "h100", "--share", "2"],
+    ):
         with pytest.raises(SystemExit) as ended:
             main(["plan", BASE_32, *words])
         assert ended.value.code == 2

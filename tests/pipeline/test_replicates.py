@@ -115,12 +115,13 @@ def test_further_replicates_of_single_rows_share_the_other_cells(tmp_path: Path)
     [
         ({"seeds": []}, "at least one"),
         ({"seeds": [1, 1]}, "none twice"),
-        ({"seeds": [-1]}, "none below 0"),
+        ({"seeds": [-1]}, "seeds.0: Input should be greater than or equal to 0"),
+        ({"seeds": [2**32]}, "seeds.0: Input should be less than 4294967296"),
         ({"vary": []}, "vary"),
         ({"vary": ["data"]}, "vary"),
         ({"more_seeds": {"s": {"smal": [1]}}}, "more_seeds: no 'smal' here; did you mean 'small'"),
         ({"more_seeds": {"z": {"small": [1]}}}, "more_seeds: no 'z' here"),
-        ({"more_seeds": {"s": {"small": [-1]}}}, "none below 0"),
+        ({"more_seeds": {"s": {"small": [-1]}}}, "more_seeds.s.small.0: Input should be greater than or equal to 0"),
     ],
 )
 def test_a_wrong_replicate_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
