@@ -11,7 +11,7 @@ from clipvip.commands.kinds import EXPERIMENT, Place, real, whole
 from clipvip.commands.parsing import command
 
 RATES = Place("a table of cards and hosts")
-SIZE = re.compile(r"(?P<name>[^=]+)=(?P<clips>[\d_.e]+)(:(?P<seconds>[\d.]+)(:(?P<width>\d+)x(?P<height>\d+))?)?")
+SIZE = re.compile(r"(?P<name>[^=]+)=(?P<clips>[\d_.e+]+)(:(?P<seconds>[\d_.e+]+)(:(?P<width>\d+)x(?P<height>\d+))?)?")
 
 
 def _plan(arguments: argparse.Namespace) -> None:

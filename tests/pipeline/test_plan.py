@@ -154,6 +154,12 @@ def test_preparing_first_is_weighed(capsys: pytest.CaptureFixture[str], tmp_path
     assert planned(capsys, BASE_32, str(images), "--gpu", "h100")["saved"] == ""
 
 
+def test_what_ends_after_the_calendar_is_still_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = planned(capsys, BASE_32, "--gpu", "h100", "--size", "narrated_100m=1e+12:1e6:100000x100000")
+    assert told["ends"] == "9999-12-31T23:59"
+    assert told["seconds"] > 8000 * 365 * 86400
+
+
 def test_sizes_may_be_flags_and_decide(capsys: pytest.CaptureFixture[str]) -> None:
     whole = planned(capsys, BASE_32, "--gpu", "h100")
     half = planned(capsys, BASE_32, "--gpu", "h100", "--size", "narrated_100m=5e7:13.4:1280x720")
@@ -177,6 +183,10 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
     table.write_text("gpus: {mine: {watts: 1}}\n")
     assert main(["plan", BASE_32, "--gpu", "mine", "--rates", str(table)]) == 2
     assert "gpus.mine.name" in capsys.readouterr().err
+    text = rates.TABLE.read_text()
+    table.write_text(text.replace("bf16_tflops: 989", "bf16_tflops: 1.0e-300"))
+    assert main(["plan", BASE_32, "--gpu", "h100", "--rates", str(table)]) == 2
+    assert "gpus.h100.bf16_tflops" in capsys.readouterr().err
     assert "did you mean 'webvid'" in refused(capsys, BASE_32, "--gpu", "h100", "--size", "webvit=10")
     assert "is generated" in refused(capsys, "experiments/smoke.yaml", "--gpu", "h100", "--size", "coco=10")
     unsized = tmp_path / "unsized.yaml"

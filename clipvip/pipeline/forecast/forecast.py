@@ -48,8 +48,8 @@ class Forecast:
     saved: str  # what preparing videos first would save; empty: nothing
 
     def ends(self, now: datetime) -> datetime:
-        """When it is done if it begins now."""
-        return now + timedelta(seconds=self.seconds)
+        """When it is done if it begins now; the last day of the calendar where it is later."""
+        return now + timedelta(seconds=min(self.seconds, (datetime.max - now) // timedelta(seconds=1)))
 
 
 def forecast(jobs: Jobs, cost: CostOf, light: Mapping[str, Cost], rates: Rates, parallel: int, saved: str) -> Forecast:

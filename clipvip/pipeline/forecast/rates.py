@@ -1,12 +1,14 @@
 """What a machine does in a second: a table of cards and hosts, each figure with its source."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
-from clipvip.config.base import Settings, build, read_yaml
+from clipvip.config.base import Amount, Settings, build, read_yaml
 
 TABLE = Path(__file__).with_name("gpus.yaml")
+Rate = Annotated[float, Field(ge=1e-9, le=1e12)]
 
 
 class Gpu(Settings):
@@ -14,13 +16,13 @@ class Gpu(Settings):
 
     name: str
     """in full"""
-    bf16_tflops: float = Field(gt=0)
+    bf16_tflops: Rate
     """peak of dense bf16 products [TFLOP/s]"""
     bandwidth_gb_s: float = Field(gt=0, allow_inf_nan=True)
     """of its memory [GB/s]"""
-    memory_gb: float = Field(gt=0)
+    memory_gb: Rate
     """its memory [GB]"""
-    watts: float = Field(ge=0)
+    watts: Amount
     """power at full load [W]"""
     source: str
     """where the figures are from"""
@@ -40,33 +42,33 @@ class Shares(Settings):
 class Host(Settings):
     """One thread of a host, and its power."""
 
-    decode_mpixels_s: float = Field(gt=0)
+    decode_mpixels_s: Rate
     """pixels decoded, 12 frames of a clip kept and resized [Mpixel/s]"""
     seek_share: float = Field(gt=0, le=1)
     """what one frame in the middle takes of that"""
-    prepared_clip_s: float = Field(gt=0)
+    prepared_clip_s: Rate
     """the frames of a prepared clip [s]"""
-    prepare_clip_s: float = Field(gt=0)
+    prepare_clip_s: Rate
     """preparing a 720p clip of 13.4 s at 30 frames/s [s]"""
-    prepared_clip_mb: float = Field(gt=0)
+    prepared_clip_mb: Rate
     """a prepared clip [MB]"""
-    manifest_rows_s: float = Field(gt=0)
+    manifest_rows_s: Rate
     """annotations read [clips/s]"""
-    text_rows_s: float = Field(gt=0)
+    text_rows_s: Rate
     """texts joined and written [rows/s]"""
-    row_bytes: float = Field(ge=0)
+    row_bytes: Amount
     """a row held in memory [bytes]"""
-    header_s: float = Field(ge=0)
+    header_s: Amount
     """looking at a file [s]"""
-    render_clip_s: float = Field(ge=0)
+    render_clip_s: Amount
     """generating a clip [s]"""
-    light_job_s: float = Field(ge=0)
+    light_job_s: Amount
     """a table, a notebook, what is mirrored [s]"""
-    start_s: float = Field(ge=0)
+    start_s: Amount
     """a job's libraries, model and files [s]"""
-    core_watts: float = Field(ge=0)
+    core_watts: Amount
     """power of a busy core [W]"""
-    memory_watts_gb: float = Field(ge=0)
+    memory_watts_gb: Amount
     """power of memory [W/GB]"""
     pue: float = Field(ge=1)
     """energy of the building for each unit of the machines"""
