@@ -13,7 +13,7 @@ def _push(arguments: argparse.Namespace) -> None:
     from clipvip.pipeline.grid import load
     from clipvip.pipeline.jobs import Jobs
 
-    done = remote_cells.push(Jobs(load(arguments.experiment)), arguments.url)
+    done = remote_cells.push(Jobs(load(arguments.experiment)), arguments.url, again=arguments.again)
     print(f"{len(done)} cells pushed to {arguments.url}")
 
 
@@ -35,3 +35,5 @@ def add(commands: Any) -> None:
         one = command(commands, name, do, about, [f"clipvip {name} s3://bucket/results experiments/mini.yaml"])
         one.add_argument("url", type=URL, help="for example s3://bucket/results (needs s3fs) or file:///elsewhere")
         one.add_argument("experiment", type=EXPERIMENT, nargs="*", default=[USUAL], help="YAML files")
+        if name == "push":
+            one.add_argument("--again", action="store_true", help="copy also what is there, over what came to harm")

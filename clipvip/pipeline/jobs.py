@@ -30,7 +30,7 @@ from clipvip.pipeline.study import Study
 from clipvip.results import noise, registered, study_files
 from clipvip.runtime import cell_files
 from clipvip.runtime.files import write_whole
-from clipvip.runtime.options import words
+from clipvip.runtime.options import RunOptions, words
 from clipvip.runtime.stores import MLFLOW
 
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -111,9 +111,9 @@ class Jobs:
         return min(asked.minutes * len(job.cells), asked.attempt_minutes or sys.maxsize)
 
     def _how(self, job: Job) -> list[str]:
-        if not JOB_RULES[job.rule].accelerator:
-            return []
         run = self.grid.experiment.run
+        if not JOB_RULES[job.rule].accelerator:
+            return words(RunOptions(verify=run.verify, object_store=run.object_store))
         if run.workers and run.loader_mb is None:  # a quarter of what the job may have
             asked = asks(run, job.rule)
             run = run.model_copy(update={"loader_mb": max(1, asked.memory_mb // (4 * max(1, asked.gpus)))})

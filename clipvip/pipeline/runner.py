@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from clipvip.config.registry import STAGES
 from clipvip.pipeline import verdicts
 from clipvip.pipeline.cell import stage_fingerprint
 from clipvip.pipeline.earlier import earlier
+from clipvip.pipeline.object_store import ObjectStore
 from clipvip.pipeline.store import failure_path, folder, lock_path
 from clipvip.pipeline.task import Task, read_spec, settings_of, task_of
 from clipvip.runtime import cell_content, cell_files, receipts
@@ -39,7 +41,8 @@ def run_spec(spec: Path, **how: Any) -> Path:
         if run.rank == 0:
             for left in task.target.parent.glob(f".{task.target.name}-*"):  # of a killed run; the lock is ours
                 shutil.rmtree(left)
-        if run.agree(task.made() and cell_content.damage(task.target, verify=run.verify) is None):
+        whole = run.rank == 0 and task.made() and cell_content.damage(task.target, verify=run.verify) is None
+        if run.agree(whole or _taken(task, run)):
             if run.rank == 0:
                 shutil.rmtree(run.work, ignore_errors=True)  # of a run that was killed right after it was done
             return task.target
@@ -49,6 +52,7 @@ def run_spec(spec: Path, **how: Any) -> Path:
                 task.check_inputs(verify=run.verify)
             if run.rank == 0 or STAGES[task.stage].shared:
                 _make(task, run)
+            _given(task, run)
             run.agree(True)  # the cell is there
         except Pruned:
             _forget(task.target, run)
@@ -63,6 +67,37 @@ def run_spec(spec: Path, **how: Any) -> Path:
                 write_whole(failure_path(task.root, task.name), json.dumps(said))
             raise
     return task.target
+
+
+def _taken(task: Task, run: Run) -> bool:
+    """Whether the object store had the cell; a store that is away, or holds a damaged one, stops nobody."""
+    if run.object_store is None or run.rank > 0:
+        return False
+    try:
+        store = ObjectStore(run.object_store)
+        try:
+            return store.take(task.root, task.name, task.lineage, task.inputs)
+        except ValueError:
+            store.forget(task.name)
+            raise
+    except Exception as error:  # each kind of store has its own
+        print(
+            f"{run.object_store}: {error or type(error).__name__}; {task.name} is made here",
+            file=sys.stderr,
+            flush=True,
+        )
+        return False
+
+
+def _given(task: Task, run: Run) -> None:
+    """Copy a cell that was just made to the object store."""
+    if run.object_store is None or run.rank > 0:
+        return
+    try:
+        ObjectStore(run.object_store).give(task.root, task.name)
+    except Exception as error:
+        what = f"{task.name} is not copied: `clipvip push` does it later"
+        print(f"{run.object_store}: {error or type(error).__name__}; {what}", file=sys.stderr, flush=True)
 
 
 def _lock(task: Task, part: str = "") -> Path:
@@ -141,6 +176,14 @@ def _write(task: Task, out: Path, run: Run) -> None:
     receipts.write(out, {**facts, **own})
 
 
+def _taken_whole(task: Task, run: Run) -> bool:
+    """The same for a shard, which holds the lock of its part alone."""
+    if run.object_store is None or run.rank > 0:
+        return False
+    with locked(_lock(task)):
+        return task.made() or _taken(task, run)
+
+
 def run_shard(spec: Path, shard: int, num_shards: int, **how: Any) -> None:
     """Caption shard `shard` of `num_shards` and leave it for the cell that merges them, unless that is made."""
     task = read_spec(spec)
@@ -148,7 +191,7 @@ def run_shard(spec: Path, shard: int, num_shards: int, **how: Any) -> None:
         raise ValueError(f"{spec}: only the captions stage runs in shards, this is {task.stage}")
     run = build(Run, {"work": task.work, **how}, "run")
     with locked(_lock(task, f"-{shard}-of-{num_shards}")) if run.rank == 0 else contextlib.nullcontext():
-        if run.agree(task.made()):
+        if run.agree(task.made() or _taken_whole(task, run)):
             return
         if run.rank == 0:
             task.check_inputs(verify=run.verify)

@@ -33,6 +33,9 @@ class RunOptions(BaseModel):
     """seconds between checkpoints of training; null: 120"""
     stuck_minutes: float = Field(STUCK_MINUTES, gt=0, le=1e6, allow_inf_nan=False)
     """minutes without a sign of another process after which it counts as stuck, which ends the job"""
+    object_store: str | None = Field(None, pattern=r"^[A-Za-z0-9+]+://.+")
+    """URL of fsspec (s3://bucket/results) from which finished cells are brought in place of being
+    made, and to which those made here are copied; null: none"""
     verify: bool = False
     """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""
 

@@ -4,50 +4,18 @@ import json
 import os
 import re
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
-import yaml
+from one_corpus import jobs_at
 
 from clipvip.__main__ import main
-from clipvip.config.base import read_yaml
-from clipvip.pipeline.grid import Grid
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline.remote_cells import pull, push
-from clipvip.pipeline.runner import run_spec
-from clipvip.pipeline.store import folder, spec_path, state
+from clipvip.pipeline.store import folder, state
 
 ROOT = Path(__file__).parents[2]
-
-
-def jobs_at(place: Path) -> Jobs:
-    data = read_yaml(ROOT / "experiments/smoke.yaml")
-    data |= {"results": str(place), "studies": str(ROOT / "experiments/studies.yaml")}
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "own.yaml").write_text(yaml.safe_dump(data))
-    return Jobs(Grid(data))
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> tuple[Jobs, list[str]]:
-    """A results folder with the cells of one corpus, and their names."""
-    jobs = jobs_at(tmp_path / "ours")
-    jobs.prepare()
-    frames = next(cell for cell in jobs.grid.cells.values() if cell.stage == "frames")
-    corpus = frames.inputs["corpus"]
-    made = [corpus.inputs["world"], corpus, frames]
-    for cell in made:
-        run_spec(spec_path(jobs.root, cell))
-    return jobs, [cell.name for cell in made]
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A store in memory."""
-    yield "memory://bucket/results"
-    fsspec.filesystem("memory").rm("/bucket", recursive=True)
 
 
 def test_what_is_pushed_is_fresh_where_it_is_pulled(ours: tuple[Jobs, list[str]], url: str, tmp_path: Path) -> None:
@@ -71,13 +39,19 @@ def test_what_came_to_harm_there_is_refused_by_name(ours: tuple[Jobs, list[str]]
     victim = f"/bucket/results/cells/{made[1]}/manifest.parquet"
     whole = store.cat_file(victim)
     store.pipe_file(victim, whole[:-1] + b"x")
-    with pytest.raises(ValueError, match=r"manifest\.parquet was altered: its SHA-256 is another; push it again"):
+    with pytest.raises(
+        ValueError,
+        match=r"manifest\.parquet was altered: its SHA-256 is another; `clipvip push --again` copies it once more",
+    ):
         pull(theirs, url)
     store.rm_file(victim)
-    with pytest.raises(ValueError, match=r"manifest\.parquet is gone; push it again"):
+    with pytest.raises(ValueError, match=r"manifest\.parquet is gone; `clipvip push --again` copies it once more"):
         pull(theirs, url)
     assert not folder(theirs.root, made[1]).exists()
     assert not list(folder(theirs.root, made[1]).parent.glob(".*"))
+    assert push(jobs, url) == []  # what is there looks whole from its receipt
+    assert sorted(push(jobs, url, again=True)) == sorted(made)
+    assert made[1] in pull(theirs, url)
 
 
 def test_a_cell_of_other_code_or_half_pushed_is_none(ours: tuple[Jobs, list[str]], url: str, tmp_path: Path) -> None:
@@ -112,31 +86,6 @@ def test_the_commands_say_how_many_and_what_is_missing(
     assert capsys.readouterr().err.startswith("clipvip: nowhere://bucket: ")
 
 
-@pytest.mark.slow
-def test_a_bucket_of_an_s3_server(
-    ours: tuple[Jobs, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """20 seconds: the same over HTTP, against moto's server on this machine."""
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "DEFAULT_REGION": "us-east-1"}.items():
-            monkeypatch.setenv(f"AWS_{name}", value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        fsspec.filesystem("s3").mkdir("bucket")
-        jobs, made = ours
-        assert sorted(push(jobs, "s3://bucket/results")) == sorted(made)
-        assert push(jobs, "s3://bucket/results") == []
-        theirs = jobs_at(tmp_path / "theirs")
-        assert sorted(pull(theirs, "s3://bucket/results")) == sorted(made)
-        assert {state(theirs.root, cell) for cell in theirs.grid.cells.values() if cell.name in made} == {"fresh"}
-    finally:
-        server.stop()
-    assert os.environ["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
-
-
 HOSTILE = {
     "absolute": (b"path,size,time_ns,sha256\n/etc/passwd,1,1,x\n", "'/etc/passwd' is outside of the cell"),
     "up": (b"path,size,time_ns,sha256\na/../../../x,1,1,x\n", "is outside of the cell"),
@@ -144,7 +93,10 @@ HOSTILE = {
     "windows": (b"path,size,time_ns,sha256\nC:\\x,1,1,x\n", "is outside of the cell"),
     "no columns": (b"a,b\n1,2\n", "no list of a cell's files"),
     "no number": (b"path,size,time_ns,sha256\nx,many,1,x\n", "no list of a cell's files"),
-    "other size": (b"path,size,time_ns,sha256\nconfig.json,1,1,x\n", "bytes and was made with 1; push it again"),
+    "other size": (
+        b"path,size,time_ns,sha256\nconfig.json,1,1,x\n",
+        "bytes and was made with 1; `clipvip push --again` copies it once more",
+    ),
 }
 
 
@@ -166,7 +118,9 @@ def test_what_is_no_receipt_is_one_line(ours: tuple[Jobs, list[str]], url: str, 
     jobs, made = ours
     push(jobs, url)
     fsspec.filesystem("memory").pipe_file(f"/bucket/results/cells/{made[0]}/receipt.json", held)
-    with pytest.raises(ValueError, match=r"receipt.json: no receipt of a cell; push it again"):
+    with pytest.raises(
+        ValueError, match=r"receipt.json: no receipt of a cell; `clipvip push --again` copies it once more"
+    ):
         pull(jobs_at(tmp_path / "theirs"), url)
 
 

@@ -17,6 +17,7 @@ from clipvip.pipeline.grid import load
 from clipvip.pipeline.jobs import Jobs
 from clipvip.pipeline import copied, slurm_queue, stores, whole
 from clipvip.pipeline.launch import launched
+from clipvip.pipeline.object_store import ObjectStore
 from clipvip.pipeline.status import left_out, missing_folders, summary, times
 from clipvip.pipeline.sweep_space import SWEEPS as SWEEP_FILES, SweepPlan
 from clipvip.results.tracking.moved import ARTIFACTS
@@ -118,8 +119,17 @@ def start_warm():
         atexit.register(held.close)
 
 
+def stop_if_the_store_is_closed():
+    if RUN.object_store is not None:
+        try:
+            ObjectStore(RUN.object_store).check()
+        except ValueError as error:
+            raise WorkflowError(f"run.object_store: {error}") from None
+
+
 def begin():
     stop_if_data_is_missing()
+    stop_if_the_store_is_closed()
     copied.forget(Path(HOME))
     start_warm()
 
