@@ -40,7 +40,9 @@ class ObjectStore:
             self._files.makedirs(self._root, exist_ok=True)
             self._files.pipe_file(f"{self._root}/.clipvip", b"cells of clipvip\n")
         except Exception as error:  # each kind of store has its own
-            raise ValueError(f"{self.url}: nothing can be written there: {error or type(error).__name__}") from None
+            raise ValueError(
+                f"{self.url}: nothing can be written there: {str(error) or type(error).__name__}"
+            ) from None
 
     def give(self, root: Path, name: str, *, again: bool = False) -> bool:
         """Copy a finished cell there; False where the same is there and not wanted `again`."""

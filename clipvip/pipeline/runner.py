@@ -76,17 +76,16 @@ def _taken(task: Task, run: Run) -> bool:
     try:
         store = ObjectStore(run.object_store)
         try:
-            return store.take(task.root, task.name, task.lineage, task.inputs)
+            taken = store.take(task.root, task.name, task.lineage, task.inputs)
         except ValueError:
             store.forget(task.name)
             raise
     except Exception as error:  # each kind of store has its own
-        print(
-            f"{run.object_store}: {error or type(error).__name__}; {task.name} is made here",
-            file=sys.stderr,
-            flush=True,
-        )
+        _say(f"{run.object_store}: {str(error) or type(error).__name__}; {task.name} is made here")
         return False
+    if taken:
+        _say(f"{task.name} brought from {run.object_store}")
+    return taken
 
 
 def _given(task: Task, run: Run) -> None:
@@ -96,8 +95,12 @@ def _given(task: Task, run: Run) -> None:
     try:
         ObjectStore(run.object_store).give(task.root, task.name)
     except Exception as error:
-        what = f"{task.name} is not copied: `clipvip push` does it later"
-        print(f"{run.object_store}: {error or type(error).__name__}; {what}", file=sys.stderr, flush=True)
+        said = str(error) or type(error).__name__
+        _say(f"{run.object_store}: {said}; {task.name} is not copied: `clipvip push` does it later")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _lock(task: Task, part: str = "") -> Path:

@@ -51,7 +51,7 @@ def test_a_damaged_cell_there_is_made_here_and_replaced(
     assert receipt_of(second, made[1]) != receipt_of(jobs, made[1])  # when it was made
     run_them(third, made, url)
     assert receipt_of(third, made[1]) == receipt_of(second, made[1])
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err.splitlines() == [f"{name} brought from {url}" for name in made]
 
 
 def test_a_store_that_is_away_stops_nobody(
