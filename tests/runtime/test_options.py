@@ -19,6 +19,7 @@ CHANGED = {
     "recompute": True,
     "checkpoint_seconds": 1.5,
     "stuck_minutes": 0.5,
+    "object_store": "s3://bucket/results",
     "verify": True,
 }
 
