@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from clipvip.runtime.stores import url
+
 MANY = 1_000_000  # more of anything that is counted is a slip
 STORES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file")
 Number = Callable[[str], int]
@@ -145,10 +147,10 @@ class Url:
 
     def __call__(self, word: str) -> str:
         """The word, unseen."""
-        scheme, found, rest = word.partition("://")
-        if not (found and rest and scheme.isascii() and scheme.replace("+", "").isalnum()):
-            raise argparse.ArgumentTypeError(f"{word!r} is no URL, such as s3://bucket/results or file:///elsewhere")
-        return word
+        try:
+            return url(word)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class Device:

@@ -1,11 +1,14 @@
 """What a job of each rule asks a scheduler for: cores, GPUs, memory, time."""
 
 import difflib
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from clipvip.config.base import Count, Settings, Size, Whole
+from clipvip.config.base import Count, Settings, Size
 from clipvip.config.registry import JOB_RULES
+
+Gpus = Annotated[int, Field(ge=0, le=4096)]
 
 # Rules that make no cell, and whether an accelerator helps them.
 OTHER_RULES = {
@@ -29,7 +32,7 @@ class RuleChange(Settings):
 
     threads: Size | None = None
     """cores"""
-    gpus: Whole | None = None
+    gpus: Gpus | None = None
     """GPUs"""
     memory_mb: Count | None = None
     """memory [MB]"""
@@ -69,7 +72,7 @@ class Usual(Settings):
 
     threads: Size = 1
     """cores of a job"""
-    gpus: Whole = 0
+    gpus: Gpus = 0
     """GPUs of a training, a process each; what does not train takes one of them, with its part of cores and memory"""
     memory_mb: Count = 2000
     """memory of a job [MB]"""

@@ -78,7 +78,8 @@ def _taken(task: Task, run: Run) -> bool:
         try:
             taken = store.take(task.root, task.name, task.lineage, task.inputs)
         except ValueError:
-            store.forget(task.name)
+            with contextlib.suppress(OSError):  # where this one may not write: what came to harm is what to tell
+                store.forget(task.name)
             raise
     except Exception as error:  # each kind of store has its own
         _say(f"{run.object_store}: {str(error) or type(error).__name__}; {task.name} is made here")

@@ -3,10 +3,12 @@
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
+
+from clipvip.runtime.stores import url
 
 Compiler = Literal["inductor", "aot_eager"]  # aot_eager only traces: to see whether a model can be compiled
 STUCK_MINUTES = 10.0
@@ -33,9 +35,9 @@ class RunOptions(BaseModel):
     """seconds between checkpoints of training; null: 120"""
     stuck_minutes: float = Field(STUCK_MINUTES, gt=0, le=1e6, allow_inf_nan=False)
     """minutes without a sign of another process after which it counts as stuck, which ends the job"""
-    object_store: str | None = Field(None, pattern=r"^[A-Za-z0-9+]+://.+")
-    """URL of fsspec (s3://bucket/results) from which finished cells are brought in place of being
-    made, and to which those made here are copied; null: none"""
+    object_store: Annotated[str, AfterValidator(url)] | None = None
+    """URL of fsspec (s3://bucket/results) from which finished cells are brought in place of being made, and to which
+    those made here are copied; null: none"""
     verify: bool = False
     """read every file of what a cell is made from and compare its SHA-256, not only where size or time changed"""
 
@@ -65,7 +67,7 @@ def _reader(name: str) -> Callable[[str], Any]:
         try:
             return getattr(RunOptions.model_validate({name: word}), name)
         except ValidationError as error:
-            raise ArgumentTypeError(f"{word}: {error.errors()[0]['msg']}") from None
+            raise ArgumentTypeError(f"{word}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
     return read
 

@@ -68,6 +68,13 @@ def test_a_store_that_is_away_stops_nobody(
     assert {state(away.root, cell) for cell in away.grid.cells.values() if cell.name in made} == {"fresh"}
 
 
+@pytest.mark.parametrize("word", ["bucket", "://x", "s3://", "a b://x"])
+def test_what_is_no_url_is_refused_by_key(tmp_path: Path, word: str) -> None:
+    data = jobs_at(tmp_path).grid.given
+    with pytest.raises(ValueError, match=rf"run.object_store: '{word}' is no URL, such as s3://bucket/results"):
+        Grid({**data, "run": {"object_store": word}})
+
+
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of moto's S3 server on this machine."""

@@ -18,7 +18,7 @@ class Gpu(Settings):
     """in full"""
     bf16_tflops: Rate
     """peak of dense bf16 products [TFLOP/s]"""
-    bandwidth_gb_s: float = Field(gt=0, allow_inf_nan=True)
+    bandwidth_gb_s: float = Field(ge=1e-9, allow_inf_nan=True)
     """of its memory [GB/s]"""
     memory_gb: Rate
     """its memory [GB]"""
@@ -70,7 +70,7 @@ class Host(Settings):
     """power of a busy core [W]"""
     memory_watts_gb: Amount
     """power of memory [W/GB]"""
-    pue: float = Field(ge=1)
+    pue: float = Field(ge=1, le=100)
     """energy of the building for each unit of the machines"""
 
 
